@@ -1,0 +1,37 @@
+# Every target makes what it needs: the environment .venv, then the extras it uses.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/stnref train --data digits --distortion R --resume
+
+.PHONY: train test lint notebooks docs clean
+
+train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
+	$(RUN) --model cnn --out runs/cnn
+	$(RUN) --model st-cnn --out runs/st-cnn
+
+test: .venv/test.stamp  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/lint.stamp  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
+	$(BIN)/python notebooks/execute.py
+
+docs: .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
+	$(BIN)/python docs/make_figures.py
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf .venv build *.egg-info
+
+.venv/base.stamp: pyproject.toml setup.cfg
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/%.stamp: .venv/base.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	touch $@

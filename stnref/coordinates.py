@@ -1,0 +1,172 @@
+r"""Coordinates: the target grid G, and normalised <-> pixel coordinates.
+
+First arrow of the flow after the transform: ``grid -> unnormalize -> points``.
+With n pixels along an axis and ``d = n - 1`` (aligned corners) or ``d = n``:
+
+.. math::  G_i = (2i - (n-1)) / d,        x(g) = (g d + n - 1) / 2,        dx/dg = d / 2
+
+Aligned corners put -1 and 1 on the centres of the first and the last pixel, the
+other rule on their outer edges. An axis of size one has G = 0. Coordinates are
+ordered (x, y) or (x, y, z); shapes (H, W) or (D, H, W), the other way round.
+Normalised coordinates have no unit, pixel coordinates count pixels from the centre of
+the first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from stnref.validation import Array, expect_array, expect_sizes
+
+
+def _extent(sizes: Sequence[int], align_corners: bool) -> NDArray[np.int64]:
+    """Pixels that the normalised interval of length 2 covers along each axis: d."""
+    n = np.asarray(sizes)
+    return n - 1 if align_corners else n
+
+
+def target_grid(
+    shape: Sequence[int], *, align_corners: bool = True, dtype: DTypeLike = np.float64
+) -> Array:
+    """Return the regular grid G of target pixels, in normalised coordinates.
+
+    Parameters
+    ----------
+    shape : (H', W') or (D', H', W')
+        Size of the output, in pixels.
+    align_corners : bool
+        True: -1 and 1 are the centres of the first and last pixel; False: their outer
+        edges.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    G : (H', W', 2) or (D', H', W', 3)
+        ``G[i, j] = (x, y)``, in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        `shape` is not two or three positive integers.
+
+    Notes
+    -----
+    The G of the paper, section 3.2: the target coordinates (x^t, y^t) of equation 1.
+
+    Examples
+    --------
+    >>> target_grid((2, 3))[0].tolist()
+    [[-1.0, -1.0], [0.0, -1.0], [1.0, -1.0]]
+    """
+    sizes = expect_sizes("shape", shape, (2, 3))
+    axes = [
+        ((2 * np.arange(n) - (n - 1)) / max(d, 1)).astype(dtype)
+        for n, d in zip(sizes, _extent(sizes, align_corners), strict=True)
+    ]
+    return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)  # (H', W', 2)
+
+
+class UnnormalizeCache(NamedTuple):
+    """The factor dx/dg of each coordinate, and the grid's shape."""
+
+    slope: Array  # (2,) or (3,), in pixels; order (x, y, z)
+    grid_shape: tuple[int, ...]
+
+
+def unnormalize_forward(
+    grid: ArrayLike, shape: Sequence[int], *, align_corners: bool = True
+) -> tuple[Array, UnnormalizeCache]:
+    """Map normalised coordinates to pixel coordinates of a map of size `shape`.
+
+    Parameters
+    ----------
+    grid : (..., 2) or (..., 3)
+        Normalised coordinates, last axis (x, y) or (x, y, z).
+    shape : (H, W) or (D, H, W)
+        Size of the input map, in pixels.
+    align_corners : bool
+        See `target_grid`.
+
+    Returns
+    -------
+    points : same shape and dtype as `grid`
+        Pixel coordinates, last axis (x, y) or (x, y, z).
+    cache : UnnormalizeCache
+
+    Raises
+    ------
+    TypeError, ValueError
+        `grid` has no floating dtype, or not one coordinate for each entry of `shape`.
+
+    Notes
+    -----
+    x(g) = (g d + n - 1) / 2 rounds, and a coordinate that ought to lie on a pixel may end
+    an ulp below it, in another cell of the interpolation. Adding and subtracting
+    M = 3 * 2^ceil(log2 n) rounds x to a multiple of ulp(M), about eps * n: every pixel
+    centre of the target grid then lands on its integer exactly, and no other coordinate
+    moves by more than that. M is real, so a complex step passes unchanged.
+
+    Examples
+    --------
+    >>> points, _ = unnormalize_forward(target_grid((2, 3)), (2, 3))
+    >>> points[1].tolist()
+    [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
+    """
+    sizes = expect_sizes("shape", shape, (2, 3))
+    grid = expect_array("grid", grid, ("...", len(sizes)), allow_empty=True)
+    real = grid.real.dtype
+    n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
+    d = _extent(sizes[::-1], align_corners).astype(real)
+    M = (3 * 2 ** np.ceil(np.log2(n))).astype(real)
+    points = (grid * d + (n - 1)) / 2 + M - M
+    return points, UnnormalizeCache(d / 2, grid.shape)
+
+
+def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
+    """Pull a gradient in pixels back to normalised coordinates: dgrid = dpoints * dx/dg."""
+    return expect_array("dpoints", dpoints, cache.grid_shape, allow_empty=True) * cache.slope
+
+
+def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
+    """Push a tangent of the grid forward to pixels: points_dot = grid_dot * dx/dg."""
+    return expect_array("grid_dot", grid_dot, cache.grid_shape, allow_empty=True) * cache.slope
+
+
+def normalize(points: ArrayLike, shape: Sequence[int], *, align_corners: bool = True) -> Array:
+    """Map pixel coordinates to normalised ones: the inverse of `unnormalize_forward`.
+
+    Parameters
+    ----------
+    points : (..., 2) or (..., 3)
+        Pixel coordinates, last axis (x, y) or (x, y, z).
+    shape : (H, W) or (D, H, W)
+        Size of the map, in pixels.
+    align_corners : bool
+        See `target_grid`.
+
+    Returns
+    -------
+    grid : same shape and dtype as `points`
+        Where an axis of size one has aligned corners, all g mean pixel 0 and there is no
+        inverse; d = 1 is used, so pixel 0 gives G = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `unnormalize_forward`.
+
+    Examples
+    --------
+    >>> normalize(np.array([2.0, 0.5]), (2, 3)).tolist()
+    [1.0, 0.0]
+    """
+    sizes = expect_sizes("shape", shape, (2, 3))
+    points = expect_array("points", points, ("...", len(sizes)), allow_empty=True)
+    real = points.real.dtype
+    n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
+    d = np.maximum(_extent(sizes[::-1], align_corners), 1).astype(real)
+    return (2 * points - (n - 1)) / d

@@ -1,0 +1,301 @@
+"""All operations of the project, each with inputs to check it on.
+
+The shapes tell rows from columns and inputs from outputs: H is not W, H' is not H, there are
+two pictures and two channels. Random inputs do not lie on a kink, and should one, the check
+refuses it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from stnref import nn
+from stnref.coordinates import (
+    target_grid,
+    unnormalize_backward,
+    unnormalize_forward,
+    unnormalize_jvp,
+)
+from stnref.gradcheck.check import check_gradients
+from stnref.gradcheck.report import GradientReport
+from stnref.sampler import (
+    GridSampleCache,
+    SampleCache,
+    grid_sample_backward,
+    grid_sample_forward,
+    grid_sample_jvp,
+    sample_backward,
+    sample_forward,
+    sample_jvp,
+)
+from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache
+from stnref.transforms import (
+    TRANSFORMS,
+    affine_grid_backward,
+    affine_grid_forward,
+    affine_grid_jvp,
+    attention_matrix_backward,
+    attention_matrix_forward,
+    attention_matrix_jvp,
+    basis_grid_backward,
+    basis_grid_forward,
+    basis_grid_jvp,
+    get_transform,
+    rigid_matrix_backward,
+    rigid_matrix_forward,
+    rigid_matrix_jvp,
+    similarity_matrix_backward,
+    similarity_matrix_forward,
+    similarity_matrix_jvp,
+    translation_matrix_backward,
+    translation_matrix_forward,
+    translation_matrix_jvp,
+)
+from stnref.validation import Array
+
+Normal = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A pair, its inputs, and what `check_gradients` has to know of it."""
+
+    forward: Callable[..., tuple[Array, Any]]
+    backward: Callable[..., Any]
+    inputs: Mapping[str, Array]
+    jvp: Callable[..., Array] | None = None
+    linear: bool = False
+    branch: Callable[[Any], Array] | None = None
+
+    def check(self, seed: int = 0) -> GradientReport:
+        """Check the gradients."""
+        return check_gradients(
+            self.forward,
+            self.backward,
+            list(self.inputs.values()),
+            jvp=self.jvp,
+            names=list(self.inputs),
+            linear=self.linear,
+            branch=self.branch,
+            seed=seed,
+        )
+
+
+def check_all(seed: int = 0) -> dict[str, GradientReport]:
+    """Check every operation, on inputs drawn with that seed."""
+    return {name: op.check(seed) for name, op in all_operations(seed).items()}
+
+
+def all_operations(seed: int = 0) -> dict[str, Operation]:
+    """Return the operations by name."""
+    rng = np.random.default_rng(seed)
+    return {
+        **_coordinate_operations(rng),
+        **_transform_operations(rng),
+        **_sampler_operations(rng),
+        **_layer_operations(rng),
+        **_module_operations(rng),
+    }
+
+
+def table(reports: Mapping[str, GradientReport]) -> str:
+    """Return one line for each operation: the largest error that each witness found."""
+    witnesses = ("complex step", "central differences", "Jacobian", "dot test")
+    lines = [f"{'operation':32s}" + "".join(f"{w:>21s}" for w in witnesses)]
+    for name, report in reports.items():
+        errors = [report.error(witness) for witness in witnesses]
+        cells = "".join(f"{'-' if e is None else format(e, '.1e'):>21s}" for e in errors)
+        lines.append(f"{name:32s}{cells}  {'ok' if report.ok else 'FAIL'}")
+    return "\n".join(lines)
+
+
+def _coordinate_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    return {
+        f"unnormalize, align_corners={aligned}": Operation(
+            partial(unnormalize_forward, shape=(5, 7), align_corners=aligned),
+            unnormalize_backward,
+            {"grid": rng.standard_normal((2, 3, 4, 2))},
+            unnormalize_jvp,
+            linear=True,
+        )
+        for aligned in (True, False)
+    }
+
+
+def _transform_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    normal = rng.standard_normal
+    G, G3 = target_grid((3, 4)), target_grid((2, 3, 4))
+    operations = {
+        "basis_grid": Operation(
+            partial(basis_grid_forward, B=normal((3, 4, 5))),
+            basis_grid_backward,
+            {"theta": normal((2, 5, 2))},
+            basis_grid_jvp,
+            linear=True,
+        ),
+        "affine_grid, 2-D": Operation(
+            partial(affine_grid_forward, G=G),
+            affine_grid_backward,
+            {"theta": normal((2, 2, 3))},
+            affine_grid_jvp,
+            linear=True,
+        ),
+        "affine_grid, 3-D": Operation(
+            partial(affine_grid_forward, G=G3),
+            affine_grid_backward,
+            {"theta": normal((2, 3, 4))},
+            affine_grid_jvp,
+            linear=True,
+        ),
+    }
+    for name, n_params, pair in (
+        (
+            "translation",
+            2,
+            (translation_matrix_forward, translation_matrix_backward, translation_matrix_jvp),
+        ),
+        (
+            "attention",
+            3,
+            (attention_matrix_forward, attention_matrix_backward, attention_matrix_jvp),
+        ),
+        ("rigid", 3, (rigid_matrix_forward, rigid_matrix_backward, rigid_matrix_jvp)),
+        (
+            "similarity",
+            4,
+            (similarity_matrix_forward, similarity_matrix_backward, similarity_matrix_jvp),
+        ),
+    ):
+        forward, backward, jvp = pair
+        params = {"params": normal((2, n_params))}
+        operations[f"{name}_matrix"] = Operation(forward, backward, params, jvp)
+    for name in TRANSFORMS:
+        transform = get_transform(name, (3, 4))
+        params = {"params": normal((2, transform.n_params))}
+        operations[f"transform {name}"] = Operation(
+            transform.forward, transform.backward, params, transform.jvp
+        )
+    return operations
+
+
+def _cells(cache: SampleCache) -> Array:
+    """The branch of the sampler: which pixels each sample reads, and which are there."""
+    return np.stack([*cache.indices, *cache.inside])
+
+
+def _sampler_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    normal, uniform = rng.standard_normal, rng.uniform
+
+    def grid_cells(cache: GridSampleCache) -> Array:
+        return _cells(cache.sample)
+
+    operations = {
+        "sample, 2-D": Operation(
+            sample_forward,
+            sample_backward,
+            {"U": normal((2, 4, 5, 2)), "points": uniform(-1.5, 5.5, (2, 3, 2, 2))},
+            sample_jvp,
+            linear=True,
+            branch=_cells,
+        ),
+        "sample, 3-D": Operation(
+            sample_forward,
+            sample_backward,
+            {"U": normal((2, 2, 3, 4, 2)), "points": uniform(-1.5, 4.5, (2, 1, 3, 2, 3))},
+            sample_jvp,
+            linear=True,
+            branch=_cells,
+        ),
+    }
+    for aligned in (True, False):
+        operations[f"grid_sample, align_corners={aligned}"] = Operation(
+            partial(grid_sample_forward, align_corners=aligned),
+            grid_sample_backward,
+            {"U": normal((2, 4, 5, 2)), "grid": uniform(-1.4, 1.4, (2, 3, 2, 2))},
+            grid_sample_jvp,
+            linear=True,
+            branch=grid_cells,
+        )
+    return operations
+
+
+def _layer_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    normal = rng.standard_normal
+    labels = rng.integers(0, 4, 3)
+    return {
+        "linear": Operation(
+            nn.linear_forward,
+            nn.linear_backward,
+            {"X": normal((3, 4)), "W": normal((4, 2)), "b": normal(2)},
+            linear=True,
+        ),
+        "conv2d": Operation(
+            nn.conv2d_forward,
+            nn.conv2d_backward,
+            {"X": normal((2, 5, 4, 2)), "W": normal((3, 3, 2, 3)), "b": normal(3)},
+            linear=True,
+        ),
+        "conv2d, stride 2, padding 1": Operation(
+            partial(nn.conv2d_forward, stride=2, padding=1),
+            nn.conv2d_backward,
+            {"X": normal((2, 6, 5, 2)), "W": normal((3, 3, 2, 2)), "b": normal(2)},
+            linear=True,
+        ),
+        "max_pool2d": Operation(
+            partial(nn.max_pool2d_forward, size=2),
+            nn.max_pool2d_backward,
+            {"X": normal((2, 5, 4, 2))},
+            linear=True,
+            branch=lambda cache: cache.winner,
+        ),
+        "avg_pool2d": Operation(
+            partial(nn.avg_pool2d_forward, size=2),
+            nn.avg_pool2d_backward,
+            {"X": normal((2, 5, 4, 2))},
+            linear=True,
+        ),
+        "relu": Operation(
+            nn.relu_forward,
+            nn.relu_backward,
+            {"X": normal((3, 5))},
+            linear=True,
+            branch=lambda cache: cache.X > 0,
+        ),
+        "tanh": Operation(nn.tanh_forward, nn.tanh_backward, {"X": normal((3, 5))}),
+        "flatten": Operation(
+            nn.flatten_forward, nn.flatten_backward, {"X": normal((2, 3, 2, 2))}, linear=True
+        ),
+        "softmax_cross_entropy": Operation(
+            partial(nn.softmax_cross_entropy_forward, labels=labels),
+            nn.softmax_cross_entropy_backward,
+            {"logits": normal((3, 4))},
+        ),
+    }
+
+
+def _module_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    """The spatial transformer as a function of its input and of all its parameters."""
+    localisation = nn.Sequential(flatten=nn.Flatten(), fc=nn.Linear(40, 3), tanh=nn.Tanh())
+    module = SpatialTransformer(localisation, 3, (3, 6), transform="affine")
+    start = module.init(rng, np.float64)
+    params = {name: value + 0.2 * rng.standard_normal(value.shape) for name, value in start.items()}
+    names = list(params)
+
+    def forward(U: Array, *values: Array) -> tuple[Array, SpatialTransformerCache]:
+        return module.forward(U, dict(zip(names, values, strict=True)))
+
+    def backward(dV: Array, cache: SpatialTransformerCache) -> tuple[Array | None, ...]:
+        dU, dparams = module.backward(dV, cache)
+        return dU, *(dparams[name] for name in names)
+
+    inputs = {"U": rng.standard_normal((2, 4, 5, 2)), **params}
+    return {
+        "spatial_transformer": Operation(
+            forward, backward, inputs, branch=lambda cache: _cells(cache.sample.sample)
+        )
+    }

@@ -1,0 +1,143 @@
+r"""Convolution (cross-correlation, as the field has it) of channels-last maps.
+
+.. math::  Y_{b,i,j,f} = b_f + \sum_{u,v,c} X_{b, s i + u, s j + v, c} W_{u,v,c,f}
+
+with stride s and X padded by zeros. The windows of X are the rows of a matrix, "im2col":
+with it the layer is a linear one, Y = cols W + b. Backward forms the same windows again, which
+costs less than to keep them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, DTypeLike
+
+from stnref.nn.layer import NEEDS, Params, expect_params, he_normal, parametric_backward
+from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+
+
+class Conv2dCache(NamedTuple):
+    """The inputs, by reference, and the options."""
+
+    X: Array  # (B, H, W, C)
+    W: Array  # (k, k, C, F)
+    b: Array  # (F,)
+    stride: int
+    padding: int
+
+
+def conv2d_forward(
+    X: ArrayLike, W: ArrayLike, b: ArrayLike, *, stride: int = 1, padding: int = 0
+) -> tuple[Array, Conv2dCache]:
+    """Correlate X with the filters W.
+
+    Parameters
+    ----------
+    X : (B, H, W, C)
+    W : (k, k, C, F)
+    b : (F,)
+    stride : int
+        Step between windows, in pixels.
+    padding : int
+        Rows and columns of zeros added on each side.
+
+    Returns
+    -------
+    Y : (B, H', W', F)
+        ``H' = (H + 2 padding - k) // stride + 1``.
+    cache : Conv2dCache
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit, or the filter is larger than the padded map.
+
+    Examples
+    --------
+    >>> X = np.arange(12.0).reshape(1, 3, 4, 1)
+    >>> conv2d_forward(X, np.ones((2, 2, 1, 1)), np.zeros(1))[0][0, :, :, 0].tolist()
+    [[10.0, 14.0, 18.0], [26.0, 30.0, 34.0]]
+    """
+    X = expect_array("X", X, ("B", "H", "W", "C"))
+    W = expect_array("W", W, ("k", "k", X.shape[3], "F"))
+    b = expect_array("b", b, (W.shape[3],))
+    k = W.shape[0]
+    if W.shape[1] != k:
+        raise ValueError(f"W: expected shape (k, k, C, F), got {W.shape}")
+    (stride,) = expect_sizes("stride", (stride,), (1,))
+    if padding != int(padding) or padding < 0:
+        raise ValueError(f"padding: expected an integer from 0 on, got {padding!r}")
+    if min(X.shape[1:3]) + 2 * padding < k:
+        raise ValueError(f"X: expected at least {k - 2 * padding} rows and columns, got {X.shape}")
+    cache = Conv2dCache(X, W, b, stride, int(padding))
+    cols = _windows(cache)  # (B, H', W', k k C)
+    return cols @ W.reshape(-1, W.shape[3]) + b, cache
+
+
+def conv2d_backward(
+    dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = ("X", "W", "b")
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Return dX, dW and db; dX adds every window's gradient back to the pixels it came from."""
+    X, W, _, stride, padding = cache
+    k, _, C, F = W.shape
+    rows, columns = ((n + 2 * padding - k) // stride + 1 for n in X.shape[1:3])
+    dY = expect_array("dY", dY, (len(X), rows, columns, F))
+    expect_needs(needs, ("X", "W", "b"))
+    flat = dY.reshape(-1, F)  # (P, F)
+    dX = dW = db = None
+    if "X" in needs:
+        dcols = (flat @ W.reshape(-1, F).T).reshape(*dY.shape[:3], k, k, C)
+        dX = np.zeros_like(_padded(X, padding), dtype=dcols.dtype)
+        for u in range(k):
+            for v in range(k):
+                dX[:, u:, v:][:, : rows * stride : stride, : columns * stride : stride] += dcols[
+                    :, :, :, u, v
+                ]
+        dX = dX[:, padding : padding + X.shape[1], padding : padding + X.shape[2]]
+    if "W" in needs:
+        dW = (_windows(cache).reshape(-1, k * k * C).T @ flat).reshape(W.shape)
+    if "b" in needs:
+        db = flat.sum(axis=0)
+    return dX, dW, db
+
+
+def _padded(X: Array, padding: int) -> Array:
+    return np.pad(X, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else X
+
+
+def _windows(cache: Conv2dCache) -> Array:
+    """Return the windows of X as rows, "im2col": (B, H', W', k k C)."""
+    X, W, _, stride, padding = cache
+    k = W.shape[0]
+    windows = sliding_window_view(_padded(X, padding), (k, k), axis=(1, 2))
+    windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)  # (B, H', W', k, k, C)
+    return windows.reshape(*windows.shape[:3], -1)
+
+
+class Conv2d:
+    """`conv2d_forward` as a layer with parameters W (k, k, C, F) and b (F,)."""
+
+    def __init__(self, n_in: int, n_out: int, k: int, *, stride: int = 1, padding: int = 0) -> None:
+        n_in, n_out, k = expect_sizes("n_in, n_out, k", (n_in, n_out, k), (3,))
+        self.shape = (k, k, n_in, n_out)
+        self.stride, self.padding = stride, padding
+
+    def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
+        """Draw W by He's rule, a normal law of variance 2 / (k k C); b = 0."""
+        k, _, C, F = self.shape
+        return {"W": he_normal(rng, self.shape, k * k * C, dtype), "b": np.zeros(F, dtype)}
+
+    def forward(self, X: ArrayLike, params: Params | None = None) -> tuple[Array, Conv2dCache]:
+        """Return Y (B, H', W', F) and the cache."""
+        W, b = expect_params(params, "W", "b")
+        return conv2d_forward(X, W, b, stride=self.stride, padding=self.padding)
+
+    def backward(
+        self, dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = NEEDS
+    ) -> tuple[Array | None, Params]:
+        """Return dX, or None, and the gradients to W and b."""
+        return parametric_backward(conv2d_backward, dY, cache, needs)

@@ -1,0 +1,132 @@
+r"""The spatial transformer module: one layer out of the three parts.
+
+    U -> localisation net -> regression -> theta -> transform -> grid -> sample(U, grid) -> V
+
+U feeds two branches, so its gradient has two terms, that of the sampler and that of the
+localisation net:  dU = dU_sampler + dU_localisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from stnref.nn.layer import NEEDS, Layer, Params
+from stnref.nn.linear import Linear
+from stnref.nn.sequential import prefixed, under
+from stnref.sampler import GridSampleCache, grid_sample_backward, grid_sample_forward
+from stnref.transforms.registry import Transform, get_transform
+from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+
+
+class SpatialTransformerCache(NamedTuple):
+    """The caches of the parts, with theta and the grid for those who want to see them."""
+
+    localisation: Any
+    regression: Any
+    transform: Any
+    sample: GridSampleCache
+    theta: Array  # (B, n_params)
+    grid: Array  # (B, H', W', 2)
+
+
+class SpatialTransformer:
+    """A localisation net, a transform and the sampler, as a layer (the paper, section 3).
+
+    Parameters
+    ----------
+    localisation : Layer
+        Any net from U (B, H, W, C) to features (B, n_features).
+    n_features : int
+        Number of features it gives; a linear layer takes them to theta.
+    out_shape : (H', W')
+        Size of the output in pixels, free of the input's.
+    transform : str or Transform
+        A name for `get_transform`, or a transform of your own onto `out_shape`.
+    align_corners : bool
+        Corner rule of target grid and sampler, see `target_grid`.
+
+    Examples
+    --------
+    >>> from stnref.nn import Flatten
+    >>> st = SpatialTransformer(Flatten(), 12, (2, 3), transform="rigid")
+    >>> params = st.init(np.random.default_rng(0))
+    >>> U = np.arange(12, dtype=np.float32).reshape(1, 4, 3, 1)
+    >>> V, cache = st.forward(U, params)
+    >>> V[0, :, :, 0].tolist()
+    [[0.0, 1.0, 2.0], [9.0, 10.0, 11.0]]
+    """
+
+    def __init__(
+        self,
+        localisation: Layer,
+        n_features: int,
+        out_shape: Sequence[int],
+        *,
+        transform: str | Transform = "affine",
+        align_corners: bool = True,
+    ) -> None:
+        self.localisation = localisation
+        if isinstance(transform, str):
+            transform = get_transform(transform, out_shape, align_corners=align_corners)
+        self.out_shape = expect_sizes("out_shape", out_shape, (2,))
+        self.transform = transform
+        self.align_corners = align_corners
+        self.regression = Linear(n_features, transform.n_params)
+
+    def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
+        """Draw the localisation net; the regression starts at zero weights and identity bias."""
+        start = {
+            "W": np.zeros(self.regression.shape, dtype),
+            "b": self.transform.identity.astype(dtype),
+        }
+        return {
+            **prefixed("localisation", self.localisation.init(rng, dtype)),
+            **prefixed("regression", start),
+        }
+
+    def forward(
+        self, U: ArrayLike, params: Params | None = None
+    ) -> tuple[Array, SpatialTransformerCache]:
+        """Return V (B, H', W', C) and the cache.
+
+        Raises
+        ------
+        TypeError, ValueError
+            U is not (B, H, W, C) of a floating dtype, or the features are not
+            (B, n_features).
+        NonFiniteError
+            theta sends the grid to a NaN or to infinity: training has diverged.
+        """
+        U = expect_array("U", U, ("B", "H", "W", "C"))
+        features, localisation = self.localisation.forward(U, under("localisation", params))
+        theta, regression = self.regression.forward(features, under("regression", params))
+        grid, transform = self.transform.forward(theta)
+        V, sample = grid_sample_forward(U, grid, align_corners=self.align_corners)
+        return V, SpatialTransformerCache(localisation, regression, transform, sample, theta, grid)
+
+    def backward(
+        self, dV: ArrayLike, cache: SpatialTransformerCache, *, needs: Collection[str] = NEEDS
+    ) -> tuple[Array | None, Params]:
+        """Return dU with both its terms, or None, and the gradients to the parameters."""
+        expect_needs(needs, NEEDS)
+        inputs = ("U", "grid") if "X" in needs else ("grid",)
+        dU, dgrid = grid_sample_backward(dV, cache.sample, needs=inputs)
+        assert dgrid is not None
+        dtheta = self.transform.backward(dgrid, cache.transform)
+        dfeatures, dregression = self.regression.backward(
+            dtheta, cache.regression, needs={"X", *needs}
+        )
+        assert dfeatures is not None
+        dU_localisation, dlocalisation = self.localisation.backward(
+            dfeatures, cache.localisation, needs=needs
+        )
+        if dU is not None and dU_localisation is not None:
+            dU = dU + dU_localisation
+        return dU, {
+            **prefixed("localisation", dlocalisation),
+            **prefixed("regression", dregression),
+        }

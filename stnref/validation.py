@@ -1,0 +1,138 @@
+"""Checks at the public edge: what was expected, what came.
+
+Every public function checks its arguments here, once, and then computes on bare
+arrays. All messages have one form, ``name: expected …, got …``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""An array whose dtype is one of `DTYPES`, unless a docstring says otherwise."""
+
+DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
+
+
+class NonFiniteError(ValueError):
+    """A coordinate is NaN or infinite where a position is needed."""
+
+
+def expect_array(
+    name: str, value: ArrayLike, *shapes: Sequence[int | str], allow_empty: bool = False
+) -> Array:
+    """Return `value` as an array of a supported dtype and one of the given shapes.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : array_like
+        What came.
+    *shapes : sequence of int or str
+        Accepted shapes: an integer must match, a letter accepts any size, and
+        ``"..."`` any number of axes. No shape accepts every shape.
+    allow_empty : bool
+        Whether an axis may have size zero.
+
+    Raises
+    ------
+    TypeError
+        The dtype is not float32, float64, complex64 or complex128.
+    ValueError
+        No shape matches, or an axis is empty.
+
+    Examples
+    --------
+    >>> expect_array("theta", np.zeros((2, 3)), ("B", 2, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: theta: expected shape (B, 2, 3), got (2, 3)
+    """
+    array = np.asarray(value)
+    if array.dtype not in DTYPES:
+        raise TypeError(
+            f"{name}: expected dtype float32, float64, complex64 or complex128, got "
+            f"{array.dtype}; convert with {name}.astype(numpy.float32)"
+        )
+    if shapes and not any(_matches(array.shape, shape) for shape in shapes):
+        expected = " or ".join(_text(shape) for shape in shapes)
+        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
+    if 0 in array.shape and not allow_empty:
+        raise ValueError(f"{name}: expected no empty axis, got shape {array.shape}")
+    return array
+
+
+def _matches(shape: tuple[int, ...], pattern: Sequence[int | str]) -> bool:
+    if "..." in pattern:
+        k = pattern.index("...")
+        tail = len(pattern) - k - 1
+        if len(shape) < k + tail:
+            return False
+        shape = shape[:k] + shape[len(shape) - tail :]
+        pattern = [*pattern[:k], *pattern[k + 1 :]]
+    return len(shape) == len(pattern) and all(
+        isinstance(p, str) or p == n for p, n in zip(pattern, shape, strict=True)
+    )
+
+
+def _text(pattern: Sequence[int | str]) -> str:
+    comma = "," if len(pattern) == 1 else ""
+    return "(" + ", ".join(str(p) for p in pattern) + comma + ")"
+
+
+def expect_finite(name: str, array: Array) -> None:
+    """Raise `NonFiniteError`, naming the first index, unless all of `array` is finite."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise NonFiniteError(f"{name}: expected finite values, got {array[index]} at index {index}")
+
+
+def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tuple[int, ...]:
+    """Return `value` as a tuple of positive sizes, its length one of `lengths`."""
+    lengths = tuple(lengths)
+    try:
+        sizes = tuple(int(n) for n in value)
+        integral = all(int(n) == n for n in value)
+    except (TypeError, ValueError):
+        sizes, integral = (), False
+    if not integral or len(sizes) not in lengths or min(sizes) < 1:
+        count = " or ".join(str(n) for n in lengths)
+        raise ValueError(f"{name}: expected {count} positive integers, got {value!r}")
+    return sizes
+
+
+def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    choices = tuple(choices)
+    if value not in choices:
+        expected = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"{name}: expected one of {expected}, got {value!r}")
+
+
+def expect_needs(needs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raise ValueError unless `needs` names only differentiable `inputs`."""
+    inputs = tuple(inputs)
+    for need in needs:
+        expect_choice("needs", need, inputs)
+
+
+def expect_labels(name: str, value: ArrayLike, size: int, classes: int) -> NDArray[np.intp]:
+    """Return `value` as `size` integer labels in ``[0, classes)``."""
+    labels = np.asarray(value)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected an integer dtype, got {labels.dtype}")
+    if labels.shape != (size,):
+        raise ValueError(f"{name}: expected shape ({size},), got {labels.shape}")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        index = int(np.argmax(bad))
+        raise ValueError(
+            f"{name}: expected values from 0 to {classes - 1}, got {labels[index]} at index {index}"
+        )
+    return labels.astype(np.intp)
