@@ -20,7 +20,7 @@ lint: .venv/lint.stamp  ## format, lint and types
 notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
 	$(BIN)/python notebooks/execute.py
 
-docs: .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
+docs: train .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python -m pytest tests/test_docs.py
 

@@ -107,6 +107,17 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
     return sizes
 
 
+def expect_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return `value` as an integer that is at least `least`."""
+    try:
+        count, integral = int(value), int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        count, integral = least, False
+    if not integral or count < least:
+        raise ValueError(f"{name}: expected an integer from {least} on, got {value!r}")
+    return count
+
+
 def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     choices = tuple(choices)

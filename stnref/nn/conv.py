@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.nn.layer import NEEDS, Params, expect_params, he_normal, parametric_backward
-from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import Array, expect_array, expect_count, expect_needs, expect_sizes
 
 
 class Conv2dCache(NamedTuple):
@@ -68,12 +68,10 @@ def conv2d_forward(
     k = W.shape[0]
     if W.shape[1] != k:
         raise ValueError(f"W: expected shape (k, k, C, F), got {W.shape}")
-    (stride,) = expect_sizes("stride", (stride,), (1,))
-    if padding != int(padding) or padding < 0:
-        raise ValueError(f"padding: expected an integer from 0 on, got {padding!r}")
+    stride, padding = expect_count("stride", stride), expect_count("padding", padding, least=0)
     if min(X.shape[1:3]) + 2 * padding < k:
         raise ValueError(f"X: expected at least {k - 2 * padding} rows and columns, got {X.shape}")
-    cache = Conv2dCache(X, W, b, stride, int(padding))
+    cache = Conv2dCache(X, W, b, stride, padding)
     cols = _windows(cache)  # (B, H', W', k k C)
     return cols @ W.reshape(-1, W.shape[3]) + b, cache
 

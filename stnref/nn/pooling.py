@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.nn.layer import Stateless
-from stnref.validation import Array, expect_array, expect_sizes
+from stnref.validation import Array, expect_array, expect_count
 
 
 def _taps(X: Array, size: int) -> Iterator[Array]:
@@ -25,7 +25,7 @@ def _taps(X: Array, size: int) -> Iterator[Array]:
 
 def _expect_map(X: ArrayLike, size: int) -> tuple[Array, int]:
     X = expect_array("X", X, ("B", "H", "W", "C"))
-    (size,) = expect_sizes("size", (size,), (1,))
+    size = expect_count("size", size)
     if min(X.shape[1:3]) < size:
         raise ValueError(f"X: expected at least {size} rows and columns, got {X.shape}")
     return X, size

@@ -1,0 +1,357 @@
+"""One run: a configuration, a folder, and what training leaves there.
+
+config.json       what was asked for
+checkpoint.npz    where the run stands, see `stnref.training.checkpoint`
+history.csv       one row for each epoch
+result.json       test error as a fraction, and what else there is to say at the end
+curves.png        learning curves
+sheet.png         test digits with the sampling grid on them, and what the transformer passed on
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+from stnref.data.digits import draw_digits
+from stnref.data.distortions import DISTORTIONS
+from stnref.data.mnist import load_mnist
+from stnref.experiments.alignment import ClassAlignment, alignment, grid_angle
+from stnref.experiments.networks import MODELS, TRANSFORMER, build_network
+from stnref.files import write_atomic
+from stnref.nn import SCHEDULES, SGD, Adam, Params, Sequential
+from stnref.nn.sequential import under
+from stnref.spatial_transformer import SpatialTransformer
+from stnref.training import (
+    DataSet,
+    Evaluation,
+    Progress,
+    Recipe,
+    evaluate,
+    load_checkpoint,
+    reported,
+    save_checkpoint,
+    train_epoch,
+)
+from stnref.transforms import TRANSFORMS
+from stnref.validation import Array, expect_choice, expect_count
+
+DATA = ("digits", "mnist")
+OPTIMIZERS = ("adam", "sgd")
+TEST_SEED = 2015
+"""Seed of the test set and its distortions: every run is tested on the same pictures."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `stnref train` is asked for; its options have these names.
+
+    Raises
+    ------
+    ValueError
+        A value is not one of those that there are.
+    """
+
+    data: str = "digits"
+    distortion: str = "R"
+    model: str = "st-cnn"
+    transform: str = "affine"
+    filters: int = 32
+    hidden: int = 256
+    epochs: int = 10
+    batch: int = 128
+    rate: float = 1e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: str = "one-cycle"
+    localisation_rate: float = 0.1
+    clip: float = 5.0
+    train_size: int = 10_000
+    test_size: int = 2_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("data", DATA),
+            ("distortion", DISTORTIONS),
+            ("model", MODELS),
+            ("transform", TRANSFORMS),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+        ):
+            expect_choice(name, getattr(self, name), choices)
+        for name in ("filters", "hidden", "epochs", "batch", "train_size", "test_size"):
+            expect_count(name, getattr(self, name))
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+
+    @property
+    def has_transformer(self) -> bool:
+        """Whether the model begins with a spatial transformer."""
+        return self.model.startswith("st-")
+
+    def network(self) -> Sequential:
+        """Build the network for 28x28 pictures."""
+        return build_network(
+            self.model,
+            (28, 28, 1),
+            filters=self.filters,
+            hidden=self.hidden,
+            transform=self.transform,
+        )
+
+    def recipe(self) -> Recipe:
+        """Return how to train it."""
+        sgd = SGD(self.momentum, self.nesterov, self.weight_decay)
+        return Recipe(
+            epochs=self.epochs,
+            batch=self.batch,
+            optimizer=sgd if self.optimizer == "sgd" else Adam(weight_decay=self.weight_decay),
+            rate=self.rate,
+            schedule=SCHEDULES[self.schedule],
+            multipliers={f"{TRANSFORMER}.": self.localisation_rate} if self.has_transformer else {},
+            clip=self.clip,
+        )
+
+
+def train_run(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    data_dir: Path | None = None,
+    checkpoint_every: int = 100,
+    stream: TextIO | None = None,
+) -> dict[str, Any]:
+    """Train as `config` says and write the run folder; return what stands in result.json.
+
+    Parameters
+    ----------
+    config : Config
+    folder : pathlib.Path
+        It is made if there is none.
+    resume : bool
+        Go on from the checkpoint in `folder` if there is one.
+    data_dir : pathlib.Path, optional
+        Where MNIST lies, see `load_mnist`.
+    checkpoint_every : int
+        Batches between two checkpoints; there is one at the end of each epoch besides.
+    stream : text file, optional
+        Where to report, stderr unless told.
+
+    Raises
+    ------
+    FileExistsError
+        The folder holds a run and `resume` was not asked for.
+    ValueError
+        The folder holds a run of another configuration, or cannot be read.
+    stnref.training.DivergenceError
+        Training diverged; the last checkpoint is kept.
+    """
+    stream = stream or sys.stderr
+    _open_folder(config, folder, resume)
+    network, recipe = config.network(), config.recipe()
+    train = _training_set(config, data_dir)
+    test = _test_set(config, data_dir)
+    progress = _start(network, recipe, config.seed, folder / "checkpoint.npz")
+    save_checkpoint(folder / "checkpoint.npz", progress)
+    while progress.epoch < config.epochs:
+        steps = train_epoch(network, train, DISTORTIONS[config.distortion], recipe, progress)
+        for step in reported(steps, epochs=config.epochs, stream=stream):
+            if (step.batch + 1) % checkpoint_every == 0:
+                save_checkpoint(folder / "checkpoint.npz", progress)
+        row = _close_epoch(progress, evaluate(network, progress.params, test), len(train.labels))
+        save_checkpoint(folder / "checkpoint.npz", progress)
+        _write_history(folder / "history.csv", progress)
+        print(
+            f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}  train error "
+            f"{row['train_error']:.2%}  test error {row['test_error']:.2%}  {row['seconds']:.0f} s",
+            file=stream,
+            flush=True,
+        )
+    return _write_results(folder, Run(config, network, progress.params, test), progress)
+
+
+class Run(NamedTuple):
+    """A network with its parameters, and the test set that belongs to it."""
+
+    config: Config
+    network: Sequential
+    params: Params
+    test: DataSet
+
+    def evaluate(self) -> Evaluation:
+        """Test the network."""
+        return evaluate(self.network, self.params, self.test)
+
+    def transformed(self, images: Array) -> tuple[Array, Array]:
+        """Return the output (B, H', W', C) and the grid of the network's transformer."""
+        transformer = self.network.layers[TRANSFORMER]
+        assert isinstance(transformer, SpatialTransformer)
+        V, cache = transformer.forward(images, under(TRANSFORMER, self.params))
+        return V, cache.grid
+
+    def alignment(self) -> list[ClassAlignment]:
+        """Return the alignment per class; nothing for a network without transformer."""
+        if not self.config.has_transformer:
+            return []
+        parts = np.array_split(self.test.images, max(1, len(self.test.images) // 500))
+        turned = [grid_angle(self.transformed(part)[1]) for part in parts]
+        return alignment(self.test.labels, self.test.angle, np.concatenate(turned))
+
+    def some_of_each(self, count: int) -> Array:
+        """Return the first `count` test pictures of each class, class by class in turn."""
+        labels = self.test.labels
+        indices = [np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]
+        depth = min(len(own) for own in indices)
+        return self.test.images[np.stack([own[:depth] for own in indices], axis=1).ravel()]
+
+
+def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
+    """Read a run folder, and make its test set.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The folder holds no run that can be read.
+    """
+    config = read_config(folder)
+    params = load_checkpoint(folder / "checkpoint.npz").params
+    return Run(config, config.network(), params, _test_set(config, data_dir))
+
+
+def read_config(folder: Path) -> Config:
+    """Read the configuration of a run.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no config.json, or it is not one.
+    """
+    path = folder / "config.json"
+    try:
+        return Config(**json.loads(path.read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{folder}: expected a run folder, got no config.json") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: expected a run's configuration, got {error}") from error
+
+
+# ---------------------------------------------------------------------------- parts of a run
+
+
+def _open_folder(config: Config, folder: Path, resume: bool) -> None:
+    """Make the folder and write config.json, or see that both are of the same run."""
+    if (folder / "config.json").exists():
+        if not resume:
+            raise FileExistsError(
+                f"{folder}: expected no run there, got one; go on with --resume, or name another"
+            )
+        there = dataclasses.asdict(read_config(folder))
+        for name, value in dataclasses.asdict(config).items():
+            if there[name] != value:
+                raise ValueError(
+                    f"{folder}: expected a run with {name} {value}, got {there[name]}; name "
+                    "another folder, or ask for the same"
+                )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "config.json", _json(dataclasses.asdict(config)))
+
+
+def _training_set(config: Config, data_dir: Path | None) -> DataSet:
+    if config.data == "digits":
+        return _drawn(config.train_size, config.seed + 1)
+    return _read("train", data_dir)
+
+
+def _test_set(config: Config, data_dir: Path | None) -> DataSet:
+    """Return the test pictures, distorted once and for all."""
+    digits = config.data == "digits"
+    test = _drawn(config.test_size, TEST_SEED) if digits else _read("test", data_dir)
+    rng = np.random.default_rng([TEST_SEED, 1])
+    images, angle = DISTORTIONS[config.distortion](test.images, rng)
+    return DataSet(images, test.labels, test.angle + angle)
+
+
+def _drawn(count: int, seed: int) -> DataSet:
+    digits = draw_digits(count, np.random.default_rng([seed, 0]))
+    return DataSet(digits.images, digits.labels, digits.angle)
+
+
+def _read(split: str, data_dir: Path | None) -> DataSet:
+    images, labels = load_mnist(split, data_dir=data_dir)
+    return DataSet(images, labels, np.zeros(len(labels)))
+
+
+def _start(network: Sequential, recipe: Recipe, seed: int, checkpoint: Path) -> Progress:
+    """Return the progress of the checkpoint if there is one, else that of a fresh run."""
+    if checkpoint.exists():
+        return load_checkpoint(checkpoint)
+    rng = np.random.default_rng(seed)
+    params = network.init(rng)
+    return Progress(params, recipe.optimizer.init(params), rng)
+
+
+def _close_epoch(progress: Progress, test: Evaluation, count: int) -> dict[str, float]:
+    """Append the epoch's row to the history and make ready for the next one."""
+    row = {
+        "epoch": progress.epoch + 1,
+        "loss": progress.loss_sum / count,
+        "train_error": progress.wrong / count,
+        "test_loss": test.loss,
+        "test_error": test.error,
+        "seconds": round(progress.seconds, 1),
+    }
+    progress.history.append(row)
+    progress.epoch += 1
+    progress.batch, progress.loss_sum, progress.wrong = 0, 0.0, 0
+    progress.order = np.empty(0, dtype=np.intp)
+    return row
+
+
+def _write_history(path: Path, progress: Progress) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, progress.history[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(progress.history)
+    write_atomic(path, text.getvalue().encode())
+
+
+def _write_results(folder: Path, run: Run, progress: Progress) -> dict[str, Any]:
+    """Write result.json and the pictures."""
+    from stnref import viz  # matplotlib is slow to import, and only wanted here
+
+    last = progress.history[-1]
+    result = {
+        "test_error": last["test_error"],
+        "train_error": last["train_error"],
+        "epochs": progress.epoch,
+        "seconds": last["seconds"],
+        "parameters": sum(p.size for p in run.params.values()),
+        "alignment": [row._asdict() for row in run.alignment()],
+    }
+    write_atomic(folder / "result.json", _json(result))
+    figure = viz.new_figure(5, 3.5)
+    viz.plot_learning_curves({run.config.model: progress.history}, ax=figure.add_subplot())
+    viz.save_figure(figure, folder / "curves.png")
+    if run.config.has_transformer:
+        images = run.some_of_each(3)
+        outputs, grids = run.transformed(images)
+        viz.save_figure(viz.plot_sheet(images, grids, outputs), folder / "sheet.png")
+    return result
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()

@@ -1,0 +1,236 @@
+"""The command: what it writes, what it prints, and what it says when it cannot."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stnref.cli import main
+from stnref.gradcheck import operations
+from stnref.training import load_checkpoint
+
+SMALL = [
+    "--epochs",
+    "2",
+    "--batch",
+    "32",
+    "--train-size",
+    "96",
+    "--test-size",
+    "60",
+    "--filters",
+    "4",
+    "--hidden",
+    "16",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", *SMALL, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_run_folder_is_complete(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.json",
+        "history.csv",
+        "checkpoint.npz",
+        "result.json",
+        "curves.png",
+        "sheet.png",
+    }
+    for picture in ("curves.png", "sheet.png"):
+        assert (run / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_history_and_result_agree(run: Path) -> None:
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    result = json.loads((run / "result.json").read_text())
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["test_error"]) == result["test_error"]
+    assert 0 <= result["test_error"] <= 1
+    assert [row["label"] for row in result["alignment"]] == list(range(10))
+
+
+def test_evaluate_finds_the_error_that_training_found(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = json.loads((run / "result.json").read_text())
+    assert main(["evaluate", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert f"test error {result['test_error']:.2%}" in out
+    for row in result["alignment"]:
+        assert f"{row['left']:.1f}" in out
+
+
+@pytest.mark.parametrize("model", ["cnn", "fcn", "st-fcn"])
+def test_every_model_trains(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", model, "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert main(["train", *SMALL, *options]) == 0
+    out = capsys.readouterr().out
+    assert "test error" in out
+    assert ("circular standard deviation" in out) == model.startswith("st-")
+    assert (tmp_path / "run" / "sheet.png").exists() == model.startswith("st-")
+
+
+@pytest.mark.parametrize("transform", ["translation", "attention", "rigid", "similarity"])
+def test_every_transform_trains(transform: str, tmp_path: Path) -> None:
+    options = ["--transform", transform, "--model", "st-fcn", "--epochs", "1"]
+    assert main(["train", *SMALL, *options, "--out", str(tmp_path / "run")]) == 0
+
+
+def test_sgd_with_all_its_options_trains(tmp_path: Path) -> None:
+    options = [
+        "--optimizer",
+        "sgd",
+        "--rate",
+        "0.01",
+        "--nesterov",
+        "--weight-decay",
+        "1e-4",
+        "--schedule",
+        "step",
+    ]
+    arguments = [*SMALL, *options, "--distortion", "none", "--out", str(tmp_path / "run")]
+    assert main(["train", *arguments]) == 0
+
+
+def test_the_test_set_does_not_depend_on_the_seed(run: Path, tmp_path: Path) -> None:
+    """Two seeds, one test set: the scatter of the known angles is the same."""
+    other = tmp_path / "run"
+    assert main(["train", *SMALL, "--seed", "7", "--out", str(other)]) == 0
+    first, second = (json.loads((r / "result.json").read_text()) for r in (run, other))
+    assert [row["known"] for row in first["alignment"]] == [
+        row["known"] for row in second["alignment"]
+    ]
+    a, b = (load_checkpoint(r / "checkpoint.npz").params["conv1.W"] for r in (run, other))
+    assert not np.array_equal(a, b)
+
+
+def _says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_a_folder_with_a_run_is_not_overwritten(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = _says(["train", *SMALL, "--out", str(run)], capsys)
+    assert said.endswith(
+        "run: expected no run there, got one; go on with --resume, or name another\n"
+    )
+
+
+def test_a_finished_run_resumed_prints_its_result_again(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "checkpoint.npz").read_bytes()
+    assert main(["train", *SMALL, "--out", str(run), "--resume"]) == 0
+    assert "test error" in capsys.readouterr().out
+    assert (run / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_run_is_not_resumed_with_another_configuration(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = _says(["train", *SMALL, "--rate", "0.5", "--resume", "--out", str(run)], capsys)
+    assert "expected a run with rate 0.5, got 0.001" in said
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("nothing there", "expected a run folder, got no config.json"),
+        ("config is no json", "config.json: expected a run's configuration, got"),
+        ("config of another program", "config.json: expected a run's configuration, got"),
+        ("no checkpoint", "No such file or directory"),
+        ("half a checkpoint", "checkpoint.npz: expected a checkpoint of format 1"),
+    ],
+)
+def test_an_unreadable_run_folder(
+    run: Path, spoil: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    if spoil != "nothing there":
+        folder.mkdir()
+        for name in ("config.json", "checkpoint.npz"):
+            (folder / name).write_bytes((run / name).read_bytes())
+    if spoil == "config is no json":
+        (folder / "config.json").write_text("epochs: 2")
+    if spoil == "config of another program":
+        (folder / "config.json").write_text('{"layers": 3}')
+    if spoil == "no checkpoint":
+        (folder / "checkpoint.npz").unlink()
+    if spoil == "half a checkpoint":
+        whole = (folder / "checkpoint.npz").read_bytes()
+        (folder / "checkpoint.npz").write_bytes(whole[: len(whole) // 2])
+    assert message in _says(["evaluate", str(folder)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "resnet"], "model: expected one of 'cnn', 'st-cnn', 'fcn', 'st-fcn'"),
+        (["--transform", "afine"], "transform: expected one of 'translation'"),
+        (["--data", "cifar"], "data: expected one of 'digits', 'mnist', got 'cifar'"),
+        (["--distortion", "Q"], "distortion: expected one of 'none', 'R', got 'Q'"),
+        (["--epochs", "0"], "epochs: expected an integer from 1 on, got 0"),
+        (["--rate", "-1"], "rate: expected a positive number, got -1.0"),
+    ],
+)
+def test_bad_options(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in _says(["train", *options, "--out", str(tmp_path / "run")], capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_diverges_keeps_its_last_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    options = [
+        "--optimizer",
+        "sgd",
+        "--rate",
+        "1e35",
+        "--clip",
+        "1e30",
+        "--schedule",
+        "constant",
+        "--model",
+        "cnn",
+    ]
+    said = _says(
+        ["train", *SMALL, *options, "--checkpoint-every", "1", "--out", str(folder)], capsys
+    )
+    assert "expected finite values, got others at epoch 1, batch" in said
+    assert "suspect: " in said
+    params = load_checkpoint(folder / "checkpoint.npz").params
+    assert all(np.isfinite(value).all() for value in params.values())
+
+
+def test_check_prints_a_table_and_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    count = len(operations.all_operations())
+    assert len(lines) == count + 2
+    assert lines[-1] == f"{count} of {count} operations pass"
+
+
+def test_check_fails_where_a_gradient_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = operations.all_operations()["tanh"]
+    wrong = operations.Operation(right.forward, lambda dY, cache: 2 * dY, right.inputs)
+    monkeypatch.setattr(operations, "all_operations", lambda seed=0: {"tanh": wrong})
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1 operations pass" in out
+    assert "FAIL  X" in out
