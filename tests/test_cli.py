@@ -199,7 +199,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(
         "--optimizer",
         "sgd",
         "--rate",
-        "1e35",
+        "1e38",
         "--clip",
         "1e30",
         "--schedule",

@@ -128,27 +128,31 @@ def _step(
         except NonFiniteError:
             loss = np.array(np.nan)
         if not np.isfinite(loss):
-            raise _divergence("the loss", find_suspect(network, images, params), rate, progress)
+            suspect = find_suspect(network, images, params)
+            raise _divergence("the loss", _at(rate, progress), suspect)
         dlogits = softmax_cross_entropy_backward(np.ones_like(loss), loss_cache)
         _, grads = network.backward(dlogits, cache, needs=("params",))
         grads, norm = clip_gradient_norm(grads, recipe.clip)
         if not np.isfinite(norm):
-            raise _divergence("a gradient", _first_non_finite(grads), rate, progress)
+            raise _divergence("a gradient", _at(rate, progress), _first_non_finite(grads))
         new_params, optimizer = recipe.optimizer.step(
             params, grads, progress.optimizer, group_rates(params, rate, recipe.multipliers)
         )
     broken = _first_non_finite(new_params)
     if broken:
-        raise _divergence("a parameter", broken, rate, progress)
+        raise _divergence("a parameter", _at(rate, progress), broken)
     progress.params, progress.optimizer = new_params, optimizer
     return float(loss), int((logits.argmax(axis=1) != labels).sum())
 
 
-def _divergence(what: str, suspect: str, rate: float, progress: Progress) -> DivergenceError:
+def _at(rate: float, progress: Progress) -> str:
+    return f"epoch {progress.epoch + 1}, batch {progress.batch + 1}, rate {rate:.2g}"
+
+
+def _divergence(what: str, where: str, suspect: str) -> DivergenceError:
     return DivergenceError(
-        f"{what}: expected finite values, got others at epoch {progress.epoch + 1}, batch "
-        f"{progress.batch + 1}, rate {rate:.2g}; suspect: {suspect}. A smaller rate or a smaller "
-        f"clip may help."
+        f"{what}: expected finite values, got others at {where}; suspect: {suspect}. A smaller "
+        "rate or a smaller clip may help."
     )
 
 
@@ -178,12 +182,25 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(network: Sequential, params: Params, data: DataSet, *, batch: int = 250) -> Evaluation:
-    """Return the fraction of wrong answers and the mean loss on pictures taken as they are."""
+    """Return the fraction of wrong answers and the mean loss on pictures taken as they are.
+
+    Raises
+    ------
+    DivergenceError
+        The loss is not finite.
+    """
     wrong, losses = [], []
     for start in range(0, len(data.labels), batch):
         images, labels = (values[start : start + batch] for values in data[:2])
-        logits, _ = network.forward(images, params)
-        loss, _ = softmax_cross_entropy_forward(logits, labels)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # checked just below
+            try:
+                logits, _ = network.forward(images, params)
+                loss, _ = softmax_cross_entropy_forward(logits, labels)
+            except NonFiniteError:
+                loss = np.array(np.nan)
+            if not np.isfinite(loss):
+                where, suspect = f"picture {start} on", find_suspect(network, images, params)
+                raise _divergence("the test loss", where, suspect)
         losses.append(float(loss) * len(labels))
         wrong.append(logits.argmax(axis=1) != labels)
     answers = np.concatenate(wrong)

@@ -48,6 +48,7 @@ def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGrid
 
     Examples
     --------
+    >>> import numpy as np
     >>> grid, _ = basis_grid_forward(np.ones((1, 3, 2)), np.full((4, 5, 3), 0.5))
     >>> grid.shape, grid[0, 0, 0].tolist()
     ((1, 4, 5, 2), [1.5, 1.5])

@@ -144,6 +144,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_suspect(
         next(train_epoch(network, _data(), undistorted, recipe, progress))
 
 
+def test_a_test_loss_that_is_not_finite_names_the_suspect() -> None:
+    recipe = _recipe()
+    progress = _start(recipe)
+    params = {**progress.params, "fc.W": np.full((16, 2), 3e38, dtype=np.float32)}
+    message = r"the test loss: expected finite values, .* at picture 0 on; suspect: layer fc"
+    with pytest.raises(DivergenceError, match=message):
+        evaluate(NETWORK, params, _data())
+
+
 def test_a_run_that_explodes_keeps_the_last_finite_parameters() -> None:
     recipe = _recipe(rate=1e38, clip=1e30)
     progress = _start(recipe)
