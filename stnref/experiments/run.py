@@ -74,7 +74,7 @@ class Config:
     nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "one-cycle"
-    localisation_rate: float = 0.1
+    localisation_rate: float = 1.0
     clip: float = 5.0
     train_size: int = 10_000
     test_size: int = 2_000

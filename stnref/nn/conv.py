@@ -79,7 +79,7 @@ def conv2d_forward(
 def conv2d_backward(
     dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Return dX, dW and db; dX adds every window's gradient back to the pixels it came from."""
+    """Return dX, dW and db; dX adds, tap by tap, dY W^T to the pixels that the tap saw."""
     X, W, _, stride, padding = cache
     k, _, C, F = W.shape
     rows, columns = ((n + 2 * padding - k) // stride + 1 for n in X.shape[1:3])
@@ -88,13 +88,11 @@ def conv2d_backward(
     flat = dY.reshape(-1, F)  # (P, F)
     dX = dW = db = None
     if "X" in needs:
-        dcols = (flat @ W.reshape(-1, F).T).reshape(*dY.shape[:3], k, k, C)
-        dX = np.zeros_like(_padded(X, padding), dtype=dcols.dtype)
+        dX = np.zeros_like(_padded(X, padding), dtype=np.result_type(dY, W))
         for u in range(k):
             for v in range(k):
-                dX[:, u:, v:][:, : rows * stride : stride, : columns * stride : stride] += dcols[
-                    :, :, :, u, v
-                ]
+                under_tap = dX[:, u:, v:][:, : rows * stride : stride, : columns * stride : stride]
+                under_tap += (flat @ W[u, v].T).reshape(*dY.shape[:3], C)
         dX = dX[:, padding : padding + X.shape[1], padding : padding + X.shape[2]]
     if "W" in needs:
         dW = (_windows(cache).reshape(-1, k * k * C).T @ flat).reshape(W.shape)
