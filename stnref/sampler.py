@@ -22,7 +22,7 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from stnref.coordinates import (
     UnnormalizeCache,
@@ -45,9 +45,9 @@ class SampleCache(NamedTuple):
     out_shape : tuple
         (B, H', W', C), the shape of V.
     kernel : Kernel
-    indices : for each axis, (B, P, 2 * support)
-        The pixels that a sample reads, after padding.
-    inside : for each axis, (B, P, 2 * support)
+    indices : for each axis, (2 * support, B, P)
+        The pixels that a sample reads, after padding; the tap comes first.
+    inside : for each axis, (2 * support, B, P)
         False where the padding puts a zero in the pixel's place.
     fraction : for each axis, (B, P)
         Distance in pixels from the cell's first lattice point: x - floor(x).
@@ -167,18 +167,22 @@ def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: Sam
 # ------------------------------------------------------------------ taps: where, how much
 
 
+def _taps(kernel: Kernel, dtype: DTypeLike) -> Array:
+    """Return the offsets of the taps from the cell, as floats: (2 * support, 1, 1)."""
+    return np.arange(1 - kernel.support, kernel.support + 1, dtype=dtype)[:, None, None]
+
+
 def _locate(U: Array, points: Array, kernel: Kernel, padding: Padding) -> SampleCache:
     """Find, for each axis, the pixels that each sample reads. (x, y) becomes (row, column)."""
     B, *sizes, C = U.shape
-    flat = points.reshape(B, -1, len(sizes))[..., ::-1]  # (B, P, d), rows first
-    finite = np.isfinite(flat).all(axis=-1, keepdims=True)  # (B, P, 1)
-    flat = np.where(finite, flat, 0)
-    taps = np.arange(1 - kernel.support, kernel.support + 1)
+    axes = [points[..., a].reshape(B, -1) for a in reversed(range(len(sizes)))]  # (B, P) each
+    finite = np.logical_and.reduce([np.isfinite(x) for x in axes])  # (B, P)
+    taps = _taps(kernel, points.real.dtype)
     indices, insides, fractions = [], [], []
-    for axis, n in enumerate(sizes):
-        x = flat[..., axis]  # (B, P)
+    for x, n in zip(axes, sizes, strict=True):
+        x = np.where(finite, x, 0)
         cell = np.floor(x.real)
-        m, m_inside = padding(cell[..., None] + taps.astype(cell.dtype), n)  # (B, P, taps)
+        m, m_inside = padding(cell + taps, n)  # (taps, B, P)
         indices.append(m)
         insides.append(m_inside & finite)
         fractions.append(x - cell)
@@ -187,10 +191,9 @@ def _locate(U: Array, points: Array, kernel: Kernel, padding: Padding) -> Sample
 
 def _factors(cache: SampleCache, slope_axis: int | None = None) -> list[Array]:
     """Return k(x - m) for each axis and tap, with k' in its place along `slope_axis`."""
-    taps = np.arange(1 - cache.kernel.support, cache.kernel.support + 1)
     factors = []
     for axis, fraction in enumerate(cache.fraction):
-        t = fraction[..., None] - taps.astype(fraction.real.dtype)  # (B, P, taps)
+        t = fraction - _taps(cache.kernel, fraction.real.dtype)  # (taps, B, P)
         factors.append(cache.kernel.dk(t) if axis == slope_axis else cache.kernel.k(t))
     return factors
 
@@ -210,10 +213,10 @@ def _entries(
     """Yield the entries of S tap by tap: pixel number, whether it is there, weight; each (B, P)."""
     B, *sizes, _ = cache.U.shape
     first = np.arange(B)[:, None] * prod(sizes)  # (B, 1), number of each picture's first pixel
-    for tap in product(range(factors[0].shape[-1]), repeat=len(sizes)):
-        position = [m[..., t] for m, t in zip(cache.indices, tap, strict=True)]
-        inside = [m[..., t] for m, t in zip(cache.inside, tap, strict=True)]
-        weight = [k[..., t] for k, t in zip(factors, tap, strict=True)]
+    for tap in product(range(len(factors[0])), repeat=len(sizes)):
+        position = [m[t] for m, t in zip(cache.indices, tap, strict=True)]
+        inside = [m[t] for m, t in zip(cache.inside, tap, strict=True)]
+        weight = [k[t] for k, t in zip(factors, tap, strict=True)]
         pixel = first + np.ravel_multi_index(position, sizes)
         yield pixel, np.logical_and.reduce(inside), prod(weight[1:], start=weight[0])
 
