@@ -25,16 +25,16 @@ Skeleton = tuple[tuple[tuple[float, float], ...], tuple[tuple[int, ...], ...]]
 # For each digit its ways of being written: control points, and strokes as indices into them.
 # A point that two strokes share keeps them together when it is jittered.
 SKELETONS: tuple[tuple[Skeleton, ...], ...] = (
-    (  # 0
+    (  # 0, closed by an overlap at the top
         (
-            ((0.1, -0.95), (-0.4, -0.7), (-0.6, 0), (-0.4, 0.75), (0, 0.95))
-            + ((0.45, 0.7), (0.6, 0), (0.45, -0.7)),
-            ((0, 1, 2, 3, 4, 5, 6, 7, 0),),
+            ((0.3, -0.6), (0.02, -0.95), (-0.42, -0.7), (-0.6, 0), (-0.4, 0.75), (0, 0.95))
+            + ((0.45, 0.7), (0.6, 0), (0.42, -0.72), (-0.02, -0.95)),
+            ((0, 1, 2, 3, 4, 5, 6, 7, 8, 9),),
         ),
     ),
-    (  # 1, plain and with a flag
-        (((0, -0.95), (0, 0), (0, 0.95)), ((0, 1, 2),)),
-        (((-0.35, -0.5), (0.08, -0.95), (0.08, 0), (0.08, 0.95)), ((0, 1), (1, 2, 3))),
+    (  # 1, with a short and with a long flag
+        (((-0.4, -0.45), (0.08, -0.95), (0.08, 0), (0.08, 0.95)), ((0, 1), (1, 2, 3))),
+        (((-0.6, -0.1), (0.12, -0.95), (0.12, 0), (0.12, 0.95)), ((0, 1), (1, 2, 3))),
     ),
     (  # 2, with a straight foot and with a loop
         (
@@ -57,10 +57,10 @@ SKELETONS: tuple[tuple[Skeleton, ...], ...] = (
     ),
     (  # 4, open and closed
         (
-            ((-0.35, -0.9), (-0.55, 0.1), (0.6, 0.05), (0.35, -0.7), (0.25, 0.95)),
+            ((-0.4, -0.92), (-0.5, 0.3), (0.5, 0.25), (0.32, -0.92), (0.25, 0.95)),
             ((0, 1), (1, 2), (3, 4)),
         ),
-        (((0.25, -0.95), (-0.6, 0.3), (0.6, 0.3), (0.25, 0.95)), ((0, 1), (1, 2), (0, 3))),
+        (((0.2, -0.95), (-0.55, 0.45), (0.5, 0.45), (0.2, 0.95)), ((0, 1), (1, 2), (0, 3))),
     ),
     (  # 5
         (
@@ -71,8 +71,8 @@ SKELETONS: tuple[tuple[Skeleton, ...], ...] = (
     ),
     (  # 6
         (
-            ((0.4, -0.92), (-0.15, -0.55), (-0.5, 0.15), (-0.42, 0.72), (0.05, 0.95))
-            + ((0.48, 0.6), (0.3, 0.15), (-0.1, 0.1), (-0.45, 0.45)),
+            ((0.45, -0.92), (-0.1, -0.6), (-0.45, 0.15), (-0.4, 0.72), (0.02, 0.95))
+            + ((0.42, 0.65), (0.26, 0.3), (-0.1, 0.26), (-0.42, 0.55)),
             ((0, 1, 2, 3, 4, 5, 6, 7, 8),),
         ),
     ),
@@ -85,8 +85,8 @@ SKELETONS: tuple[tuple[Skeleton, ...], ...] = (
     ),
     (  # 8
         (
-            ((0.38, -0.72), (0, -0.95), (-0.38, -0.72), (-0.28, -0.32), (0, -0.06), (0.42, 0.35))
-            + ((0.4, 0.75), (0, 0.95), (-0.42, 0.75), (-0.4, 0.35), (0.28, -0.32)),
+            ((0.4, -0.72), (0, -0.95), (-0.4, -0.72), (-0.3, -0.32), (0, -0.03), (0.36, 0.35))
+            + ((0.36, 0.72), (0, 0.95), (-0.36, 0.72), (-0.36, 0.35), (0.3, -0.32)),
             ((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 4, 10, 0),),
         ),
     ),
@@ -109,6 +109,13 @@ POINTS = max(len(points) for ways in SKELETONS for points, _ in ways)
 
 BETWEEN = 4
 """Straight pieces between two control points of a curve."""
+
+LIFT = 0.2
+"""How far above the centre a digit stands, in normalised units.
+
+A turn of the picture then moves the digit around the centre, so that even a 0 or an 8 shows
+which way up it is, and every angle can be read from the picture.
+"""
 
 CHUNK = 64
 """Pictures inked at once: their distances to all pieces still fit into a cache."""
@@ -192,10 +199,10 @@ def draw_digits(
 def _random_pose(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw rotation, scale, aspect, slant and place: (N, 2, 3)."""
     a = rng.normal(scale=np.radians(5), size=count)
-    scale = rng.uniform(0.58, 0.7, count)
+    scale = rng.uniform(0.6, 0.72, count)
     aspect = np.exp(rng.normal(scale=0.12, size=count))
     slant = rng.normal(loc=0.1, scale=0.12, size=count)
-    place = rng.normal(scale=0.03, size=(count, 2))
+    place = rng.normal(loc=(0, -LIFT), scale=0.03, size=(count, 2))
     turn = np.stack([np.cos(a), -np.sin(a), np.sin(a), np.cos(a)], axis=-1).reshape(-1, 2, 2)
     zero = np.zeros(count)
     form = np.stack([aspect, -slant, zero, 1 + zero], axis=-1).reshape(-1, 2, 2)

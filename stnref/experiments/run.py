@@ -74,9 +74,9 @@ class Config:
     nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "one-cycle"
-    localisation_rate: float = 1.0
+    localisation_rate: float = 2.0
     clip: float = 5.0
-    train_size: int = 10_000
+    train_size: int = 20_000
     test_size: int = 2_000
     seed: int = 0
 
