@@ -69,6 +69,11 @@ def test_evaluate_finds_the_error_that_training_found(
         assert f"{row['left']:.1f}" in out
 
 
+def test_evaluate_takes_several_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run), str(run)]) == 0
+    assert capsys.readouterr().out.count("test error") == 2
+
+
 @pytest.mark.parametrize("model", ["cnn", "fcn", "st-fcn"])
 def test_every_model_trains(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--model", model, "--epochs", "1", "--out", str(tmp_path / "run")]

@@ -44,7 +44,9 @@ from stnref.training import (
 from stnref.transforms import TRANSFORMS
 from stnref.validation import Array, expect_choice, expect_count
 
-DATA = ("digits", "mnist")
+FILTERS = {"digits": 16, "mnist": 32}
+"""Filters of the CNN for each data set: as many as it needs, so that the transformer has a task."""
+
 OPTIMIZERS = ("adam", "sgd")
 TEST_SEED = 2015
 """Seed of the test set and its distortions: every run is tested on the same pictures."""
@@ -64,7 +66,7 @@ class Config:
     distortion: str = "R"
     model: str = "st-cnn"
     transform: str = "affine"
-    filters: int = 32
+    filters: int | None = None  # unless given, what FILTERS says
     hidden: int = 256
     epochs: int = 10
     batch: int = 128
@@ -82,7 +84,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, choices in (
-            ("data", DATA),
+            ("data", FILTERS),
             ("distortion", DISTORTIONS),
             ("model", MODELS),
             ("transform", TRANSFORMS),
@@ -91,7 +93,8 @@ class Config:
         ):
             expect_choice(name, getattr(self, name), choices)
         for name in ("filters", "hidden", "epochs", "batch", "train_size", "test_size"):
-            expect_count(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                expect_count(name, getattr(self, name))
         for name in ("rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
@@ -106,7 +109,7 @@ class Config:
         return build_network(
             self.model,
             (28, 28, 1),
-            filters=self.filters,
+            filters=self.filters or FILTERS[self.data],
             hidden=self.hidden,
             transform=self.transform,
         )

@@ -1,0 +1,197 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3. The three parts of the module
+#
+# **What you will do.** Build a spatial transformer out of its parts, each by itself first: localisation net, grid generator, sampler.
+#
+# **What you will learn.** Which part has parameters (one), why generating the grid and sampling are kept apart, and what the
+# module promises about sizes and channels.
+#
+# **What you need.** [Forward and reverse mapping](01_forward_and_reverse_mapping.ipynb),
+# [bilinear interpolation](02_bilinear_interpolation.ipynb).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import stnref
+from stnref import nn, viz
+from stnref.data import draw_digits, rotate
+
+rng = np.random.default_rng(3)
+digits = draw_digits(6, rng, labels=[2, 3, 4, 5, 6, 7])
+U = rotate(digits.images, rng, limit=np.pi / 3).images  # (6, 28, 28, 1)
+
+# %% [markdown]
+# ## The grid generator
+#
+# It takes parameters theta and makes a sampling grid: for every pixel of the *output* the place in the *input* where it looks.
+# It works in two layers of its own. The target grid G is the regular grid of the output's pixels; the transform moves every point
+# of it. In normalised coordinates, the pictures' sizes do not matter.
+
+# %%
+G = stnref.target_grid((20, 20))  # (20, 20, 2)
+print("first pixel", G[0, 0], " last pixel", G[-1, -1])
+theta = np.array([[[0.6, -0.3, 0.1], [0.3, 0.6, 0.0]]])  # (1, 2, 3)
+grid, grid_cache = stnref.affine_grid_forward(theta, G)
+i, j = 4, 15
+by_hand = theta[0] @ np.array([*G[i, j], 1])  # equation 1, for one pixel
+np.testing.assert_allclose(grid[0, i, j], by_hand, atol=1e-15)
+
+# %% [markdown]
+# The affine transform has six parameters. Families with fewer are maps onto its matrix; fewer parameters are easier to learn
+# and cannot go astray in as many ways.
+
+# %%
+examples = {
+    "translation": [0.3, 0.0],
+    "attention": [0.5, 0.2, 0.0],
+    "rigid": [0.5, 0.0, 0.0],
+    "similarity": [0.7, 0.5, 0.0, 0.1],
+    "affine": [0.8, 0.4, 0.0, 0.0, 0.6, 0.1],
+}
+
+# %%
+figure, axes = plt.subplots(2, 5, figsize=(10, 4.2), layout="constrained")
+for (name, params), column in zip(examples.items(), axes.T, strict=True):
+    transform = stnref.get_transform(name, (28, 28))
+    grid, _ = transform.forward(np.array([params]))
+    viz.plot_image(U[0], ax=column[0])
+    viz.plot_grid(grid[0], (28, 28), ax=column[0])
+    column[0].set(title=f"{name} ({transform.n_params})", xlim=(-5, 32), ylim=(32, -5))
+    viz.plot_image(stnref.grid_sample(U[:1], grid)[0], ax=column[1])
+
+# %% [markdown]
+# Above: where the output looks; the heavy line is the grid's first row. Below: what it sees. Every family has parameters that
+# give the target grid itself, the *identity*; training starts there.
+
+# %%
+for name in examples:
+    transform = stnref.get_transform(name, (28, 28))
+    grid, _ = transform.forward(transform.identity[None])
+    np.testing.assert_allclose(grid[0], stnref.target_grid((28, 28)), atol=1e-12)
+    print(f"{name:12s} identity {transform.identity}")
+
+# %% [markdown]
+# ## The sampler
+#
+# It takes a map and a grid, and interpolates. It does not know where the grid comes from: that is why the two are kept apart.
+# Any transform works with any interpolation, and each has a gradient of its own. Three promises:
+#
+# - the output has the *grid's* size, whatever the input's;
+# - every channel is read at the same places, and their number does not change;
+# - neither it nor the grid generator has parameters to learn.
+
+# %%
+G = stnref.target_grid((12, 40))
+grid = stnref.affine_grid(np.array([[[1.0, 0, 0], [0, 0.4, 0]]]), G)
+map_with_5_channels = rng.normal(size=(1, 28, 28, 5))
+V = stnref.grid_sample(map_with_5_channels, grid)
+print(map_with_5_channels.shape, "->", V.shape)
+alone = stnref.grid_sample(map_with_5_channels[..., 3:4], grid)
+np.testing.assert_array_equal(V[..., 3:4], alone)
+
+# %% [markdown]
+# ## The localisation net
+#
+# It looks at the input and says what theta is to be, for *each picture of its own*: that is what makes the module adaptive. It
+# may be any net, as long as it ends in a regression layer with as many outputs as theta has entries: 6 for the affine
+# transform, 2 for a translation.
+#
+# To see it at work without training, here is one that is not learnt: it computes the principal axis of the ink and answers
+# with the angle that turns it upright.
+
+
+# %%
+def upright(picture):
+    """Return the angle between the ink's principal axis and the vertical, positive clockwise."""
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
+    ink = picture / picture.sum()
+    x, y = x - (ink * x).sum(), y - (ink * y).sum()
+    xx, yy, xy = ((ink * product).sum() for product in (x * x, y * y, x * y))
+    return -np.arctan2(2 * xy, yy - xx) / 2
+
+
+angle = np.array([upright(picture[..., 0]) for picture in U])
+params = np.stack([angle, 0 * angle, 0 * angle], axis=-1)  # (6, 3), of the rigid transform
+grid, _ = stnref.get_transform("rigid", (28, 28)).forward(params)
+V = stnref.grid_sample(U.astype(float), grid)
+
+# %%
+figure = plt.figure(figsize=(7, 2.6), layout="constrained")
+viz.plot_sheet(U, grid, V, columns=6, figure=figure)
+
+# %% [markdown]
+# Six pictures, six grids. The principal axis is not the same thing as upright (a 7 leans, a 4 is as wide as high), and what is
+# best is for the classifier to say. So theta is learnt, from the classifier's loss alone: nobody ever tells the net an angle.
+#
+# ## The module
+#
+# `SpatialTransformer` puts the three parts together, as one layer: `forward` gives the output and a cache, `backward` the
+# gradients. Its regression layer starts with zero weights and the identity's parameters as bias: **at the start it passes its
+# input on as it is**. With random weights it would start with random grids, many of them outside of the picture, where
+# there is no gradient.
+
+# %%
+localisation = nn.Sequential(
+    half=nn.AvgPool2d(2),
+    flatten=nn.Flatten(),
+    fc=nn.Linear(14 * 14, 32),
+    relu=nn.Relu(),
+)
+st = stnref.SpatialTransformer(localisation, 32, (28, 28), transform="affine")
+parameters = st.init(rng)
+V, cache = st.forward(U, parameters)
+np.testing.assert_allclose(V, U, atol=1e-5)
+for name, value in parameters.items():
+    print(f"{name:20s} {value.shape}")
+
+# %% [markdown]
+# Its parameters are those of the localisation net and of the regression layer; the other two parts have none. If we move the
+# bias by hand, all grids move alike; if we give the weights values, each picture gets its own.
+
+# %%
+by_hand = {**parameters, "regression.b": np.array([0.5, 0, 0, 0, 0.5, 0], np.float32)}
+V, cache = st.forward(U, by_hand)
+zoom = np.broadcast_to(0.5 * stnref.target_grid((28, 28)), cache.grid.shape)
+np.testing.assert_allclose(cache.grid, zoom, atol=1e-6)
+weights = rng.normal(scale=0.05, size=(32, 6)).astype(np.float32)
+V, cache = st.forward(U, {**parameters, "regression.W": weights})
+print("theta of the first two pictures:", *cache.theta[:2].round(2), sep="\n")
+assert np.ptp(cache.theta, axis=0).min() > 0
+
+# %% [markdown]
+# ## Anywhere in a network
+#
+# As it is a layer, it can stand at the input or deep inside, on feature maps, and there can be several. Here the second one
+# reads 8 channels of 12 x 12 and passes on 8 channels of 6 x 6.
+
+# %%
+inner = nn.Sequential(flatten=nn.Flatten(), fc=nn.Linear(12 * 12 * 8, 16), tanh=nn.Tanh())
+network = nn.Sequential(
+    st1=st,
+    conv=nn.Conv2d(1, 8, 5),
+    pool=nn.MaxPool2d(2),
+    st2=stnref.SpatialTransformer(inner, 16, (6, 6), transform="attention"),
+    flatten=nn.Flatten(),
+    classifier=nn.Linear(6 * 6 * 8, 10),
+)
+logits, caches = network.forward(U, network.init(rng))
+print(logits.shape, caches["st2"].theta.shape)
+assert logits.shape == (6, 10)
+
+# %% [markdown]
+# ## Try it
+#
+# - How many parameters has the regression layer of each family, with 32 features?
+# - Let `out_shape` be (14, 14). What does the identity show now, and what does it cost the classifier?
+# - Start the regression with random weights of size 1 and look at the grids.

@@ -1,0 +1,275 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Backpropagation
+#
+# **What you will do.** Follow the gradient from the output picture back through the sampler, to the input map *and* to the grid,
+# through the grid generator to theta; check each step; and let a transformer find its theta by gradient descent.
+#
+# **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
+#
+# **What you need.** [The three parts](03_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
+# [grid generator](../docs/derivations/grid_generator.md) and [sampler](../docs/derivations/sampler.md).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import stnref
+from stnref import loops, nn, viz
+from stnref.data import draw_digits
+
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## What a backward is
+#
+# The loss L is a number; for every array X let dX be the array of the derivatives of L by the entries of X. A *backward* gets
+# dV, of the output, and returns the gradients of the inputs. It is explicit here: every `f_forward` returns its output and
+# a cache, and `f_backward` takes the cache.
+#
+# ## Step 1: from V to U
+#
+# Inside a cell V is a weighted mean of four pixels (equation 5),
+#
+# $$V = \sum_{n,m} U_{nm}\,k(x - m)\,k(y - n), \qquad k(t) = \max(0, 1 - |t|),$$
+#
+# so the derivative of V by one pixel is that pixel's weight (equation 6). Forward *gathers* with four weights, backward *scatters*
+# with the same four. If several samples read one pixel, their parts add up.
+
+# %%
+U = rng.normal(size=(1, 4, 5, 1))
+points = np.array([[1.3, 1.6], [1.8, 1.2]]).reshape(1, 1, 2, 2)  # two samples, (x, y), one cell
+V, cache = stnref.sample_forward(U, points)
+dV = np.array([1.0, 10.0]).reshape(V.shape)
+dU, dpoints = stnref.sample_backward(dV, cache)
+print(dU[0, :, :, 0].round(3))
+
+
+# %%
+def hat(t):
+    return np.maximum(0, 1 - np.abs(t))
+
+
+expected = np.zeros((4, 5))
+for (x, y), upstream in zip(points[0, 0], dV[0, 0, :, 0], strict=True):
+    for n in range(4):
+        for m in range(5):
+            expected[n, m] += upstream * hat(x - m) * hat(y - n)  # += : both samples
+np.testing.assert_allclose(dU[0, :, :, 0], expected, atol=1e-15)
+
+# %% [markdown]
+# ## Step 2: from V to the coordinates
+#
+# This is the step that makes a transformer learnable. Only the kernel depends on x, so its slope takes its place (equation 7):
+#
+# $$\frac{\partial V}{\partial x} = \sum_{n,m} U_{nm}\,k'(x - m)\,k(y - n), \qquad k'(t) = -1 \text{ right of the pixel}, +1 \text{ left of it}.$$
+#
+# The columns m and m + 1 of the cell get the factors -1 and +1: the slope is the *difference between the columns*, interpolated
+# along y. If there are several channels, they are summed: a point moves through all of them at once.
+
+# %%
+x, y = points[0, 0, 0]
+fy = y - 1
+slope = (1 - fy) * (U[0, 1, 2] - U[0, 1, 1]) + fy * (U[0, 2, 2] - U[0, 2, 1])
+np.testing.assert_allclose(dpoints[0, 0, 0, 0], dV[0, 0, 0, 0] * slope[0])
+h = 1e-3  # V is linear in x inside the cell, so any step that stays inside is exact
+above, below = (stnref.sample_forward(U, points + [s * h, 0])[0][0, 0, 0, 0] for s in (1, -1))
+np.testing.assert_allclose(dpoints[0, 0, 0, 0], (above - below) / (2 * h), rtol=1e-10)
+
+# %% [markdown]
+# Along a line through the picture, the value and its slope. The slope is constant within a cell and jumps at every pixel.
+
+# %%
+row = np.array([3.0, 5.0, 4.0, 9.0, 2.0]).reshape(1, 1, 5, 1)
+t = np.linspace(-1.4, 5.4, 681) + 1e-6
+line = np.stack([t, 0 * t], axis=-1).reshape(1, 1, -1, 2)
+V, cache = stnref.sample_forward(row, line)
+_, slopes = stnref.sample_backward(np.ones_like(V), cache)
+figure, axes = plt.subplots(2, 1, figsize=(7, 4), sharex=True, layout="constrained")
+axes[0].plot(t, V.ravel())
+axes[0].plot(np.arange(5), row.ravel(), "ko")
+axes[1].plot(t, slopes[0, 0, :, 0], "C1")
+axes[0].set(ylabel="V", title="The value is broken at every pixel, so its slope jumps")
+axes[1].set(ylabel="dV/dx", xlabel="x")
+
+# %% [markdown]
+# ## At a pixel
+#
+# At x = 2 there is a slope to the left, 4 - 5 = -1, and one to the right, 9 - 4 = +5, and no derivative. The library takes the right
+# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is no slope of anything; and a
+# central difference gives the mean of both slopes, with confidence:
+
+# %%
+at_2 = np.array([2.0, 0.0]).reshape(1, 1, 1, 2)
+one = np.ones((1, 1, 1, 1))
+right = stnref.sample_backward(one, stnref.sample_forward(row, at_2)[1])[1][0, 0, 0, 0]
+literal = loops.sample_backward(one, row, at_2, "paper")[1][0, 0, 0, 0]
+h = 1e-6
+sides = [stnref.sample_forward(row, at_2 + [s * h, 0])[0].item() for s in (1, -1)]
+central = (sides[0] - sides[1]) / (2 * h)
+print(f"right slope {right}, equation 7 literally {literal}, central difference {central:.6f}")
+assert (right, literal) == (5, 4)
+np.testing.assert_allclose(central, (5 - 1) / 2, rtol=1e-6)
+
+# %% [markdown]
+# This is not an exotic case: with the identity at equal sizes, *where every training starts*, every sample is on a pixel. Whoever
+# checks gradients there with finite differences gets errors that are none. Check off the lattice, and know the rule on it.
+#
+# ## Step 3: to normalised coordinates, and to theta
+#
+# Points are in pixels and the grid is in [-1, 1]; one unit of the grid is (W - 1)/2 pixels in x and (H - 1)/2 in y. So dgrid is
+# dpoints times that. The grid is linear in theta, grid = theta (x, y, 1), and all pixels share theta, so
+#
+# $$d\theta = \sum_{i,j} d\mathrm{grid}_{ij}\,(x_{ij},\, y_{ij},\, 1).$$
+
+# %%
+U = rng.normal(size=(1, 6, 5, 2))
+G = stnref.target_grid((4, 3))
+theta = np.array([[[0.7, 0.2, 0.05], [-0.1, 0.8, 0.02]]])
+grid, grid_cache = stnref.affine_grid_forward(theta, G)
+V, cache = stnref.grid_sample_forward(U, grid)
+dV = rng.normal(size=V.shape)
+dU, dgrid = stnref.grid_sample_backward(dV, cache)
+dtheta = stnref.affine_grid_backward(dgrid, grid_cache)
+_, dpoints = stnref.sample_backward(dV, cache.sample)
+np.testing.assert_allclose(dgrid, dpoints * [(5 - 1) / 2, (6 - 1) / 2])
+x_y_1 = np.concatenate([G, np.ones((4, 3, 1))], axis=-1)
+np.testing.assert_allclose(dtheta[0], np.einsum("ija,ijk->ak", dgrid[0], x_y_1))
+
+# %% [markdown]
+# ## Check the whole chain
+#
+# Three independent witnesses. The **complex step**: for an analytic f, Im f(x + ih)/h is f'(x) up to h², without any
+# subtraction, so h = 10⁻¹⁰⁰ gives it to the last digit. **Central differences**, with a step that crosses no kink. And the
+# **dot test**: the backward is the transpose of the tangent map, so the two numbers below have to agree for any direction.
+
+
+# %%
+def whole(theta):
+    return stnref.grid_sample(U, stnref.affine_grid(theta, G))
+
+
+for a in range(2):
+    for k in range(3):
+        step = np.zeros((1, 2, 3), complex)
+        step[0, a, k] = 1e-100j
+        numeric = (dV * whole(theta + step).imag).sum() / 1e-100
+        np.testing.assert_allclose(dtheta[0, a, k], numeric, rtol=1e-12)
+
+# %%
+theta_dot = rng.normal(size=theta.shape)
+grid_dot = stnref.affine_grid_jvp(theta_dot, grid_cache)
+V_dot = stnref.grid_sample_jvp(None, grid_dot, cache)
+print((dV * V_dot).sum(), (dtheta * theta_dot).sum())
+np.testing.assert_allclose((dV * V_dot).sum(), (dtheta * theta_dot).sum(), rtol=1e-12)
+
+# %% [markdown]
+# `check_gradients` asks all of them at once. The `branch` tells it in which cell each sample lies, so that no step leaves it.
+
+
+# %%
+def in_pixels(points):
+    return stnref.sample_forward(U, points)
+
+
+report = stnref.check_gradients(
+    in_pixels,
+    lambda dV, cache: stnref.sample_backward(dV, cache)[1],
+    [rng.integers(0, 4, (1, 2, 3, 2)) + rng.uniform(0.2, 0.8, (1, 2, 3, 2))],
+    linear=True,
+    branch=lambda cache: np.stack([cache.indices, cache.inside]),
+)
+print(report)
+assert report.ok
+
+# %% [markdown]
+# ## The second term
+#
+# In the module, U goes two ways: it is sampled, and the localisation net reads it to say *where* to sample. So
+#
+# $$dU = dU_{\text{sampler}} + dU_{\text{localisation net}}.$$
+#
+# Whoever forgets the second term notices nothing, as long as the transformer stands at the input: there nobody asks for dU. Deep
+# inside a network the layers before it learn from a wrong gradient.
+
+# %%
+st = stnref.SpatialTransformer(nn.Flatten(), 60, (4, 3))
+params = {
+    "regression.W": rng.normal(scale=0.02, size=(60, 6)),
+    "regression.b": theta.reshape(6),
+}
+V, cache = st.forward(U, params)
+dU, _ = st.backward(dV, cache)
+sampler_only, _ = stnref.grid_sample_backward(dV, cache.sample)
+
+# %%
+U_dot = rng.normal(size=U.shape)
+numeric = (dV * st.forward(U + 1e-100j * U_dot, params)[0].imag).sum() / 1e-100
+print("complex step         ", numeric)
+print("both terms           ", (dU * U_dot).sum())
+print("the sampler's alone  ", (sampler_only * U_dot).sum())
+np.testing.assert_allclose((dU * U_dot).sum(), numeric, rtol=1e-10)
+assert abs((sampler_only * U_dot).sum() - numeric) > 1e-2
+
+# %% [markdown]
+# ## What the gradient is good for
+#
+# A picture was turned, made smaller and moved by a similarity that we do not know. Starting with the identity, descend the squared
+# difference to the original along the gradient of the four parameters, and nothing else. The picture is blurred first: a
+# gradient reaches one pixel only, and thin strokes that do not overlap know nothing of each other.
+
+# %%
+blurred = draw_digits(1, np.random.default_rng(12), labels=[5]).images.astype(float)
+for _ in range(2):
+    box = np.full((7, 7, 1, 1), 1 / 49)
+    blurred, _ = nn.conv2d_forward(blurred, box, np.zeros(1), padding=3)  # (1, 28, 28, 1)
+similarity = stnref.get_transform("similarity", (28, 28))
+unknown = np.array([[1.2, 0.4, 0.12, -0.1]])  # scale, angle, tx, ty
+moved = stnref.grid_sample(blurred, similarity.forward(unknown)[0])
+
+# %%
+params, losses = similarity.identity[None], []
+for _ in range(200):
+    grid, grid_cache = similarity.forward(params)
+    V, cache = stnref.grid_sample_forward(moved, grid)
+    losses.append(((V - blurred) ** 2).mean())
+    dV = 2 * (V - blurred) / V.size
+    _, dgrid = stnref.grid_sample_backward(dV, cache, needs=["grid"])
+    params = params - 3.0 * similarity.backward(dgrid, grid_cache)
+print(f"mean squared difference {losses[0]:.2e} -> {losses[-1]:.2e}")
+assert losses[-1] < 0.05 * losses[0]
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.7), layout="constrained")
+pictures = {"original": blurred, "moved, and the grid found": moved, "sampled with it": V}
+for ax, (title, picture) in zip(axes, pictures.items(), strict=False):
+    viz.plot_image(picture[0] / blurred.max(), ax=ax)
+    ax.set_title(title)
+viz.plot_grid(grid[0], (28, 28), ax=axes[1])
+axes[3].semilogy(losses)
+axes[3].set(title="loss", xlabel="step")
+
+# %% [markdown]
+# What was found undoes the unknown: the scales multiply to one, and the angles sum to zero, nearly.
+
+# %%
+print(f"scale {unknown[0, 0]:.3f} x {params[0, 0]:.3f} = {unknown[0, 0] * params[0, 0]:.3f}")
+print(f"angle {unknown[0, 1]:.3f} + {params[0, 1]:.3f} = {unknown[0, 1] + params[0, 1]:.3f}")
+np.testing.assert_allclose(unknown[0, 0] * params[0, 0], 1, atol=0.05)
+np.testing.assert_allclose(unknown[0, 1] + params[0, 1], 0, atol=0.05)
+
+# %% [markdown]
+# ## Try it
+#
+# - Sum over the channels in step 2, and leave the sum out: which check notices, and for which U does none?
+# - Start the descent from an angle of 2. What does it find?
+# - In step 1, write `expected[n, m] =` for `+=`. Where is the result still right?
