@@ -78,7 +78,7 @@ class Config:
     schedule: str = "one-cycle"
     localisation_rate: float = 2.0
     clip: float = 5.0
-    train_size: int = 20_000
+    train_size: int = 15_000
     test_size: int = 2_000
     seed: int = 0
 
