@@ -8,17 +8,21 @@ from stnref.coordinates import (
     unnormalize_jvp,
 )
 from stnref.gradcheck import GradientReport, check_gradients
-from stnref.kernels import Kernel, linear
+from stnref.kernels import Kernel, bspline3, cubic, linear, nearest
+from stnref.kinks import KinkReport, kink_report
 from stnref.sampler import (
     grid_sample,
     grid_sample_backward,
+    grid_sample_double_backward,
     grid_sample_forward,
     grid_sample_jvp,
     sample_backward,
+    sample_double_backward,
     sample_forward,
     sample_jvp,
 )
 from stnref.spatial_transformer import SpatialTransformer
+from stnref.splat import splat_backward, splat_forward, splat_jvp
 from stnref.transforms import (
     Transform,
     affine_grid,
@@ -49,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientReport",
     "Kernel",
+    "KinkReport",
     "NonFiniteError",
     "SpatialTransformer",
     "Transform",
@@ -62,23 +67,32 @@ __all__ = [
     "basis_grid_backward",
     "basis_grid_forward",
     "basis_grid_jvp",
+    "bspline3",
     "check_gradients",
+    "cubic",
     "get_transform",
     "grid_sample",
     "grid_sample_backward",
+    "grid_sample_double_backward",
     "grid_sample_forward",
     "grid_sample_jvp",
+    "kink_report",
     "linear",
+    "nearest",
     "normalize",
     "rigid_matrix_backward",
     "rigid_matrix_forward",
     "rigid_matrix_jvp",
     "sample_backward",
+    "sample_double_backward",
     "sample_forward",
     "sample_jvp",
     "similarity_matrix_backward",
     "similarity_matrix_forward",
     "similarity_matrix_jvp",
+    "splat_backward",
+    "splat_forward",
+    "splat_jvp",
     "target_grid",
     "translation_matrix_backward",
     "translation_matrix_forward",

@@ -6,18 +6,18 @@ of the signed distance t = x - m. Between two lattice points every k used here i
 analytic, so it passes complex numbers: the branch is taken on the real part of t, the
 arithmetic runs on t itself.
 
-On the lattice the slope of an interpolation may jump. The taps are those of the cell
-floor(x) and k'(0) is the slope to the right, so the derivative there is the right one.
+At a kink of k there is no derivative, only a rule: what k' returns there. A kernel with
+the half-width s is asked for -s <= t < s, at the lattice points floor(x) + 1 - s … floor(x) + s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from stnref.validation import Array, expect_choice
+from stnref.validation import Array, expect_choice, expect_count
 
 
 class Kernel(NamedTuple):
@@ -28,7 +28,21 @@ class Kernel(NamedTuple):
     support : int
         Half-width in pixels; ``2 * support`` lattice points contribute to a sample.
     k, dk, d2k : callable
-        k(t), k'(t), k''(t) for the distances -support <= t <= support, array to array.
+        k(t), k'(t), k''(t) for the distances -support <= t < support, array to array.
+
+    Examples
+    --------
+    Equation 3 takes any kernel; a smooth one of your own, cos^2:
+
+    >>> w = np.pi / 2
+    >>> cos2 = Kernel(
+    ...     support=1,
+    ...     k=lambda t: np.cos(w * t) ** 2,
+    ...     dk=lambda t: -w * np.sin(2 * w * t),
+    ...     d2k=lambda t: -2 * w**2 * np.cos(2 * w * t),
+    ... )
+    >>> cos2.k(np.array([0.5, -0.5])).round(3).tolist()
+    [0.5, 0.5]
     """
 
     support: int
@@ -37,28 +51,171 @@ class Kernel(NamedTuple):
     d2k: Callable[[Array], Array]
 
 
-def linear() -> Kernel:
+def nearest() -> Kernel:
+    """k(t) = 1 for -1/2 <= t < 1/2: the pixel floor(x + 1/2), equation 4. Its slope is zero.
+
+    Examples
+    --------
+    >>> nearest().k(np.array([0.5, -0.5])).tolist()
+    [0.0, 1.0]
+    """
+
+    def zero(t: Array) -> Array:
+        return np.zeros_like(t.real)
+
+    return Kernel(
+        support=1,
+        k=lambda t: ((t.real >= -0.5) & (t.real < 0.5)).astype(t.real.dtype),
+        dk=zero,
+        d2k=zero,
+    )
+
+
+LATTICE = {
+    "right": (0, -1, 1),
+    "left": (-1, 1, 0),
+    "central": (-0.5, 0, 0.5),
+    "paper": (0, 1, 0),
+}
+"""For each rule, the factors of U[x-1], U[x], U[x+1] in dV/dx at a whole number x."""
+
+
+def linear(lattice: str = "right") -> Kernel:
     """k(t) = max(0, 1 - |t|): (bi)linear interpolation, equation 5.
+
+    Parameters
+    ----------
+    lattice : "right", "left", "central" or "paper"
+        The slope where x is a whole number and the interpolation has a kink: the one to the
+        right, to the left, the mean of both, or what equation 7 says literally, which is none
+        of them. Only "right" finds all it needs in the two pixels of the cell floor(x); the
+        others read four.
+
+    Raises
+    ------
+    ValueError
+        `lattice` is none of these.
 
     Examples
     --------
     >>> linear().k(np.array([0.25, -0.75])).tolist()
     [0.75, 0.25]
+    >>> linear("central").dk(np.array([1.0, 0.0, -1.0])).tolist()
+    [-0.5, 0.0, 0.5]
     """
-    return Kernel(
-        support=1,
-        k=lambda t: np.where(t.real >= 0, 1 - t, 1 + t),
-        dk=lambda t: np.where(t.real >= 0, -1, 1).astype(t.real.dtype),
-        d2k=lambda t: np.zeros_like(t.real),
+    expect_choice("lattice", lattice, LATTICE)
+
+    def hat(t: Array) -> Array:
+        return np.where(t.real >= 0, 1 - t, 1 + t)
+
+    def right(t: Array) -> Array:
+        return np.where(t.real >= 0, -1, 1).astype(t.real.dtype)
+
+    def zero(t: Array) -> Array:
+        return np.zeros_like(t.real)
+
+    if lattice == "right":  # -1 <= t < 1: the cell's two taps, and nothing to cut off
+        return Kernel(1, hat, right, zero)
+
+    at = dict(zip((1, 0, -1), LATTICE[lattice], strict=True))  # t = x - m of the three factors
+
+    def by_rule(t: Array) -> Array:
+        slope = np.where(np.abs(t.real) < 1, right(t), 0)
+        for kink, factor in at.items():
+            slope = np.where(t.real == kink, factor, slope)
+        return slope.astype(t.real.dtype)
+
+    return Kernel(2, lambda t: np.where(np.abs(t.real) < 1, hat(t), 0), by_rule, zero)
+
+
+def cubic(a: float = -0.75) -> Kernel:
+    """Keys' cubic convolution: interpolates, once continuously differentiable, four taps.
+
+    Parameters
+    ----------
+    a : float
+        Slope of k at t = 1. -3/4 is the choice of PyTorch and ONNX; with -1/2, Catmull-Rom, it
+        reproduces parabolas.
+
+    Notes
+    -----
+    k = (a+2)|t|^3 - (a+3)|t|^2 + 1 for |t| <= 1 and a(|t|^3 - 5|t|^2 + 8|t| - 4) for 1 < |t| < 2
+    (Keys 1981). k'' jumps at |t| = 2 and, but for a = -3/4, at |t| = 1; there it is the one to
+    the right of x.
+
+    Examples
+    --------
+    >>> cubic().k(np.array([1.5, 0.5, -0.5, -1.5])).tolist()
+    [-0.09375, 0.59375, 0.59375, -0.09375]
+    """
+    return _two_pieces(
+        k=(
+            lambda s: ((a + 2) * s - (a + 3)) * s * s + 1,
+            lambda s: a * (((s - 5) * s + 8) * s - 4),
+        ),
+        dk=(lambda s: (3 * (a + 2) * s - 2 * (a + 3)) * s, lambda s: a * ((3 * s - 10) * s + 8)),
+        d2k=(lambda s: 6 * (a + 2) * s - 2 * (a + 3), lambda s: a * (6 * s - 10)),
     )
 
 
-KERNELS = {"linear": linear}
+def bspline3() -> Kernel:
+    """The cubic B-spline: twice continuously differentiable, no kinks, four taps.
+
+    It does not interpolate but blurs: at a pixel its weights are 1/6, 2/3, 1/6. To interpolate
+    with it, filter U first (`scipy.ndimage.spline_filter`).
+
+    Notes
+    -----
+    k = 2/3 - |t|^2 + |t|^3 / 2 for |t| <= 1, (2 - |t|)^3 / 6 for 1 < |t| < 2.
+
+    Examples
+    --------
+    >>> (6 * bspline3().k(np.array([1.0, 0.0, -1.0, -2.0]))).round(12).tolist()
+    [1.0, 4.0, 1.0, 0.0]
+    """
+    return _two_pieces(
+        k=(lambda s: 2 / 3 - s * s + s**3 / 2, lambda s: (2 - s) ** 3 / 6),
+        dk=(lambda s: (1.5 * s - 2) * s, lambda s: -((2 - s) ** 2) / 2),
+        d2k=(lambda s: 3 * s - 2, lambda s: 2 - s),
+    )
+
+
+Pieces: TypeAlias = tuple[Callable[[Array], Array], Callable[[Array], Array]]
+
+
+def _two_pieces(k: Pieces, dk: Pieces, d2k: Pieces) -> Kernel:
+    """Return the even kernel with one piece for s = |t| < 1 and one for 1 < s < 2.
+
+    k'(t) = sign(t) k'(s) and k''(t) = k''(s). Where the pieces meet, t = 1 takes the outer and
+    t = -1 the inner one: both are what x sees to its right.
+    """
+
+    def choose(pieces: Pieces) -> Callable[[Array], Array]:
+        near, far = pieces
+
+        def value(t: Array) -> Array:
+            s = np.where(t.real < 0, -t, t)
+            return np.where((t.real >= -1) & (t.real < 1), near(s), far(s))
+
+        return value
+
+    slope = choose(dk)
+    return Kernel(
+        2,
+        choose(k),
+        lambda t: np.where(t.real < 0, -1, 1).astype(t.real.dtype) * slope(t),
+        choose(d2k),
+    )
+
+
+KERNELS = {"nearest": nearest, "linear": linear, "cubic": cubic, "bspline3": bspline3}
+"""Kernels by name."""
 
 
 def get_kernel(kernel: str | Kernel) -> Kernel:
     """Return the kernel of that name, or `kernel` itself if it is one already."""
     if isinstance(kernel, Kernel):
+        expect_count("kernel.support", kernel.support)
         return kernel
     expect_choice("kernel", kernel, KERNELS)
     return KERNELS[kernel]()

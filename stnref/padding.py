@@ -33,7 +33,52 @@ def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     return np.clip(m, 0, n - 1).astype(np.intp), (m >= 0) & (m <= n - 1)
 
 
-PADDINGS: dict[str, Padding] = {"zeros": zeros}
+def border(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """U_ext[m] is the nearest pixel's value: a a | a b c | c c.
+
+    Examples
+    --------
+    >>> border(np.array([-2.0, 1.0, 1e30]), 3)[0].tolist()
+    [0, 1, 2]
+    """
+    return np.clip(m, 0, n - 1).astype(np.intp), np.ones(m.shape, dtype=bool)
+
+
+def reflection_centres(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Reflect about the centres of the outer pixels, which stand once: c b | a b c | b a.
+
+    The period is 2 (n - 1); a single pixel is repeated.
+
+    Examples
+    --------
+    >>> reflection_centres(np.arange(-3.0, 6.0), 3)[0].tolist()
+    [1, 2, 1, 0, 1, 2, 1, 0, 1]
+    """
+    index = np.mod(m, max(2 * (n - 1), 1))  # from 0 to 2n - 3
+    return np.minimum(index, 2 * (n - 1) - index).astype(np.intp), np.ones(m.shape, dtype=bool)
+
+
+def reflection_edges(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Reflect about the outer edges of the outer pixels, which stand twice: b a | a b c | c b.
+
+    The period is 2 n.
+
+    Examples
+    --------
+    >>> reflection_edges(np.arange(-3.0, 6.0), 3)[0].tolist()
+    [2, 1, 0, 0, 1, 2, 2, 1, 0]
+    """
+    index = np.mod(m, 2 * n)  # from 0 to 2n - 1
+    return np.minimum(index, 2 * n - 1 - index).astype(np.intp), np.ones(m.shape, dtype=bool)
+
+
+PADDINGS: dict[str, Padding] = {
+    "zeros": zeros,
+    "border": border,
+    "reflection_centres": reflection_centres,
+    "reflection_edges": reflection_edges,
+}
+"""Paddings by name."""
 
 
 def get_padding(padding: str | Padding) -> Padding:

@@ -1,28 +1,27 @@
-r"""The sampler: (U, points) -> V, and its derivatives. The only place that gathers and scatters.
+r"""The sampler: (U, points) -> V, and its derivatives.
 
 For a sample at (x, y), in pixels, with a one-dimensional kernel k and U extended by a padding
 (equation 3; volumes have one more factor):
 
 .. math::  V_i^c = \sum_n \sum_m U_{nm}^c \, k(x_i - m) \, k(y_i - n)
 
-Read V as S U, where the sparse matrix S has a row for each sample, and write S_x, S_y for the
-same pattern with k' in place of k along that axis. Then every derivative is one line:
+Read V as S U, where the sparse matrix S of `stnref.taps` has a row for each sample, and write
+S_x, S_y for the same pattern with k' in place of k along that axis. Then every derivative is one
+line:
 
     V  = S U                            dU = S^T dV
     dx = sum_c dV (S_x U)               V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U)
 
-`_gather` applies such a matrix, `_scatter` its transpose; nothing else here knows how they do it.
+The second derivatives have S_xx, S_xy, S_yy, with k'' or two k' in place of k.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import product
-from math import prod
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike
 
 from stnref.coordinates import (
     UnnormalizeCache,
@@ -32,33 +31,8 @@ from stnref.coordinates import (
 )
 from stnref.kernels import Kernel, get_kernel
 from stnref.padding import PADDINGS, Padding, get_padding
+from stnref.taps import SampleCache, axes_of, factors, gather, locate, scatter
 from stnref.validation import Array, expect_array, expect_choice, expect_finite, expect_needs
-
-
-class SampleCache(NamedTuple):
-    """Where the samples lie. P = H' W' samples a picture; axes in array order, rows first.
-
-    Attributes
-    ----------
-    U : (B, H, W, C)
-        The input map: a reference, not a copy.
-    out_shape : tuple
-        (B, H', W', C), the shape of V.
-    kernel : Kernel
-    indices : for each axis, (2 * support, B, P)
-        The pixels that a sample reads, after padding; the tap comes first.
-    inside : for each axis, (2 * support, B, P)
-        False where the padding puts a zero in the pixel's place.
-    fraction : for each axis, (B, P)
-        Distance in pixels from the cell's first lattice point: x - floor(x).
-    """
-
-    U: Array
-    out_shape: tuple[int, ...]
-    kernel: Kernel
-    indices: list[NDArray[np.intp]]
-    inside: list[NDArray[np.bool_]]
-    fraction: list[Array]
 
 
 def sample_forward(
@@ -78,9 +52,10 @@ def sample_forward(
     points : (B, H', W', 2) or (B, D', H', W', 3)
         Where to sample, in pixels: last axis (x, y) or (x, y, z).
     kernel : str or Kernel
-        "linear", or a kernel of your own.
+        "nearest", "linear", "cubic", "bspline3", or a kernel of your own.
     padding : str or Padding
-        "zeros", or a map on indices of your own.
+        "zeros", "border", "reflection_centres", "reflection_edges", or a map on indices of your
+        own.
     nonfinite : "raise" or "outside"
         What a NaN or infinite coordinate does: raise, or give V = 0 and no gradient.
 
@@ -111,8 +86,8 @@ def sample_forward(
     expect_choice("nonfinite", nonfinite, ("raise", "outside"))
     if nonfinite == "raise":
         expect_finite("points", points)
-    cache = _locate(U, points, get_kernel(kernel), get_padding(padding))
-    return _gather(U, cache, _factors(cache)), cache
+    cache = locate(U, points, get_kernel(kernel), get_padding(padding))
+    return gather(U, cache, factors(cache)), cache
 
 
 def sample_backward(
@@ -134,7 +109,7 @@ def sample_backward(
     dU : shape of U, or None
         S^T dV.
     dpoints : shape of points, or None
-        sum_c dV (S_x U), likewise for y: per pixel. On the lattice, the right slope.
+        sum_c dV (S_x U), likewise for y: per pixel. On the lattice, what the kernel's rule says.
 
     Raises
     ------
@@ -143,103 +118,83 @@ def sample_backward(
     """
     dV = expect_array("dV", dV, cache.out_shape)
     expect_needs(needs, ("U", "points"))
-    dU = _scatter(dV, cache, _factors(cache)) if "U" in needs else None
+    dU = scatter(dV, cache, factors(cache)) if "U" in needs else None
     if "points" not in needs:
         return dU, None
-    slopes = [(dV * S_a_U).sum(axis=-1) for S_a_U in _slopes(cache)]  # rows first
+    slopes = [
+        (dV * gather(cache.U, cache, factors(cache, axis))).sum(axis=-1)
+        for axis in range(len(cache.indices))
+    ]
     return dU, np.stack(slopes[::-1], axis=-1)  # (B, H', W', 2), (x, y)
 
 
 def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: SampleCache) -> Array:
     """Return V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U); a tangent of None is zero."""
+    U_dot, points_dot = _expect_tangents("U_dot", U_dot, "points_dot", points_dot, cache)
     V_dot = np.zeros(cache.out_shape, dtype=np.result_type(cache.U, cache.fraction[0]))
     if U_dot is not None:
-        U_dot = expect_array("U_dot", U_dot, cache.U.shape)
-        V_dot = V_dot + _gather(U_dot, cache, _factors(cache))
+        V_dot = V_dot + gather(U_dot, cache, factors(cache))
     if points_dot is not None:
-        d = len(cache.indices)
-        points_dot = expect_array("points_dot", points_dot, (*cache.out_shape[:-1], d))
-        for axis, S_a_U in enumerate(_slopes(cache)):
-            V_dot = V_dot + points_dot[..., d - 1 - axis, None] * S_a_U
+        for axis, x_dot in enumerate(axes_of(points_dot)):
+            V_dot = V_dot + x_dot[..., None] * gather(cache.U, cache, factors(cache, axis))
     return V_dot
 
 
-# ------------------------------------------------------------------ taps: where, how much
+def sample_double_backward(
+    ddU: ArrayLike | None, ddpoints: ArrayLike | None, dV: ArrayLike, cache: SampleCache
+) -> tuple[Array, Array, Array]:
+    """Differentiate `sample_backward`: pull gradients to its two outputs back to its inputs.
+
+    Parameters
+    ----------
+    ddU, ddpoints : shapes of U and of points, or None for zero
+        Gradients of a loss with respect to the dU and dpoints that `sample_backward` returned.
+    dV : (B, H', W', C)
+        What it was given.
+    cache : SampleCache
+
+    Returns
+    -------
+    d_dV : (B, H', W', C)
+        S ddU + ddx (S_x U) + ddy (S_y U), the tangent map.
+    dU : shape of U
+        S_x^T (ddx dV) + S_y^T (ddy dV).
+    dpoints : shape of points
+        sum_c dV (S_x ddU + ddx (S_xx U) + ddy (S_xy U)), likewise for y. With the linear kernel
+        S_xx = 0 inside a cell; the delta on a kink is dropped.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit.
+    """
+    dV = expect_array("dV", dV, cache.out_shape)
+    ddU, ddpoints = _expect_tangents("ddU", ddU, "ddpoints", ddpoints, cache)
+    d_dV = sample_jvp(ddU, ddpoints, cache)
+    axes = range(len(cache.indices))
+    dU = np.zeros(cache.U.shape, dtype=np.result_type(d_dV, dV))
+    slopes = [np.zeros(dV.shape[:-1], dtype=dU.dtype) for _ in axes]
+    for a in axes:
+        if ddU is not None:
+            slopes[a] += (dV * gather(ddU, cache, factors(cache, a))).sum(axis=-1)
+        if ddpoints is not None:
+            dda = axes_of(ddpoints)[a][..., None]  # (B, H', W', 1)
+            dU += scatter(dda * dV, cache, factors(cache, a))
+            for b in axes:
+                S_ab_U = gather(cache.U, cache, factors(cache, a, b))
+                slopes[b] += (dda * dV * S_ab_U).sum(axis=-1)
+    return d_dV, dU, np.stack(slopes[::-1], axis=-1)
 
 
-def _taps(kernel: Kernel, dtype: DTypeLike) -> Array:
-    """Return the offsets of the taps from the cell, as floats: (2 * support, 1, 1)."""
-    return np.arange(1 - kernel.support, kernel.support + 1, dtype=dtype)[:, None, None]
-
-
-def _locate(U: Array, points: Array, kernel: Kernel, padding: Padding) -> SampleCache:
-    """Find, for each axis, the pixels that each sample reads. (x, y) becomes (row, column)."""
-    B, *sizes, C = U.shape
-    axes = [points[..., a].reshape(B, -1) for a in reversed(range(len(sizes)))]  # (B, P) each
-    finite = np.logical_and.reduce([np.isfinite(x) for x in axes])  # (B, P)
-    taps = _taps(kernel, points.real.dtype)
-    indices, insides, fractions = [], [], []
-    for x, n in zip(axes, sizes, strict=True):
-        x = np.where(finite, x, 0)
-        cell = np.floor(x.real)
-        m, m_inside = padding(cell + taps, n)  # (taps, B, P)
-        indices.append(m)
-        insides.append(m_inside & finite)
-        fractions.append(x - cell)
-    return SampleCache(U, (*points.shape[:-1], C), kernel, indices, insides, fractions)
-
-
-def _factors(cache: SampleCache, slope_axis: int | None = None) -> list[Array]:
-    """Return k(x - m) for each axis and tap, with k' in its place along `slope_axis`."""
-    factors = []
-    for axis, fraction in enumerate(cache.fraction):
-        t = fraction - _taps(cache.kernel, fraction.real.dtype)  # (taps, B, P)
-        factors.append(cache.kernel.dk(t) if axis == slope_axis else cache.kernel.k(t))
-    return factors
-
-
-def _slopes(cache: SampleCache) -> Iterator[Array]:
-    """Yield S_y U, then S_x U: the slope of every sample along each axis, rows first."""
-    for axis in range(len(cache.indices)):
-        yield _gather(cache.U, cache, _factors(cache, slope_axis=axis))
-
-
-# ------------------------------------------------------- combine the taps: S and S transposed
-
-
-def _entries(
-    cache: SampleCache, factors: Sequence[Array]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_], Array]]:
-    """Yield the entries of S tap by tap: pixel number, whether it is there, weight; each (B, P)."""
-    B, *sizes, _ = cache.U.shape
-    first = np.arange(B)[:, None] * prod(sizes)  # (B, 1), number of each picture's first pixel
-    for tap in product(range(len(factors[0])), repeat=len(sizes)):
-        position = [m[t] for m, t in zip(cache.indices, tap, strict=True)]
-        inside = [m[t] for m, t in zip(cache.inside, tap, strict=True)]
-        weight = [k[t] for k, t in zip(factors, tap, strict=True)]
-        pixel = first + np.ravel_multi_index(position, sizes)
-        yield pixel, np.logical_and.reduce(inside), prod(weight[1:], start=weight[0])
-
-
-def _gather(U: Array, cache: SampleCache, factors: Sequence[Array]) -> Array:
-    """Apply S: V[b, i] = sum over the taps of weight * U[b, n, m]."""
-    pixels = U.reshape(-1, U.shape[-1])  # (B H W, C)
-    V: Array | int = 0
-    for pixel, inside, weight in _entries(cache, factors):
-        V = V + np.where(inside[..., None], weight[..., None] * pixels.take(pixel, axis=0), 0)
-    return np.reshape(V, (*cache.out_shape[:-1], U.shape[-1]))
-
-
-def _scatter(dV: Array, cache: SampleCache, factors: Sequence[Array]) -> Array:
-    """Apply S transposed: dU[b, n, m] += weight * dV[b, i] over the taps."""
-    C = dV.shape[-1]
-    dV = dV.reshape(*cache.fraction[0].shape, C)  # (B, P, C)
-    dU = np.zeros(cache.U.size, dtype=np.result_type(dV, factors[0]))
-    for pixel, inside, weight in _entries(cache, factors):
-        entry = (weight[..., None] * dV)[inside]
-        # One flat index: numpy adds single elements several times faster than rows.
-        np.add.at(dU, (pixel[inside][:, None] * C + np.arange(C)).ravel(), entry.ravel())
-    return dU.reshape(cache.U.shape)
+def _expect_tangents(
+    U_name: str, U: ArrayLike | None, points_name: str, points: ArrayLike | None, cache: SampleCache
+) -> tuple[Array | None, Array | None]:
+    """Check a tangent of U and one of the points, either of which may be None."""
+    d = len(cache.indices)
+    return (
+        None if U is None else expect_array(U_name, U, cache.U.shape),
+        None if points is None else expect_array(points_name, points, (*cache.out_shape[:-1], d)),
+    )
 
 
 # --------------------------------------------------------------- in normalised coordinates
@@ -252,8 +207,19 @@ class GridSampleCache(NamedTuple):
     sample: SampleCache
 
 
-MODES = {"bilinear": "linear"}
+MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
 """The field's names of the interpolations, and our kernels."""
+
+PADDING_MODES = ("zeros", "border", "reflection")
+"""The field's names of the paddings; the corner rule says about what a reflection is."""
+
+
+def padding_of(padding_mode: str, align_corners: bool) -> Padding:
+    """Return the padding that the field's name means under that corner rule."""
+    expect_choice("padding_mode", padding_mode, PADDING_MODES)
+    if padding_mode == "reflection":
+        padding_mode = "reflection_centres" if align_corners else "reflection_edges"
+    return PADDINGS[padding_mode]
 
 
 def grid_sample_forward(
@@ -273,10 +239,10 @@ def grid_sample_forward(
         Input map, channels last.
     grid : (B, H', W', 2) or (B, D', H', W', 3)
         Normalised coordinates, last axis (x, y) or (x, y, z).
-    mode : "bilinear"
-        Name of the interpolation; in volumes it is trilinear.
-    padding_mode : "zeros"
-        How U continues outside.
+    mode : "nearest", "bilinear" or "bicubic"
+        Name of the interpolation; in volumes they are trilinear and tricubic.
+    padding_mode : "zeros", "border" or "reflection"
+        How U continues outside. A reflection is about -1 and 1, whatever these are.
     align_corners : bool
         True: -1 and 1 are the centres of the first and last pixel; False: their outer
         edges.
@@ -297,7 +263,7 @@ def grid_sample_forward(
     d = U.ndim - 2
     grid = expect_array("grid", grid, (len(U), *"DHW"[3 - d :], d))
     expect_choice("mode", mode, MODES)
-    expect_choice("padding_mode", padding_mode, PADDINGS)
+    padding = padding_of(padding_mode, align_corners)
     expect_choice("nonfinite", nonfinite, ("raise", "outside"))
     if nonfinite == "raise":
         expect_finite("grid", grid)
@@ -305,7 +271,7 @@ def grid_sample_forward(
         grid, U.shape[1:-1], align_corners=align_corners
     )
     V, sample_cache = sample_forward(
-        U, points, kernel=MODES[mode], padding=padding_mode, nonfinite=nonfinite
+        U, points, kernel=MODES[mode], padding=padding, nonfinite=nonfinite
     )
     return V, GridSampleCache(unnormalize_cache, sample_cache)
 
@@ -327,6 +293,15 @@ def grid_sample_jvp(
     """Return V_dot, see `sample_jvp`; a tangent of None is zero."""
     points_dot = None if grid_dot is None else unnormalize_jvp(grid_dot, cache.unnormalize)
     return sample_jvp(U_dot, points_dot, cache.sample)
+
+
+def grid_sample_double_backward(
+    ddU: ArrayLike | None, ddgrid: ArrayLike | None, dV: ArrayLike, cache: GridSampleCache
+) -> tuple[Array, Array, Array]:
+    """Return d_dV, dU and dgrid, see `sample_double_backward`."""
+    ddpoints = None if ddgrid is None else unnormalize_jvp(ddgrid, cache.unnormalize)
+    d_dV, dU, dpoints = sample_double_backward(ddU, ddpoints, dV, cache.sample)
+    return d_dV, dU, unnormalize_backward(dpoints, cache.unnormalize)
 
 
 def grid_sample(

@@ -17,6 +17,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from stnref.coordinates import unnormalize_forward
 from stnref.files import write_atomic
@@ -140,6 +141,9 @@ def plot_learning_curves(
                 epochs, percent, style, color=f"C{number}", ms=3, label=f"{name}, {what}"
             )
     ax.set(xlabel="epoch", ylabel="error (%)", yscale="log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("")
     ax.grid(alpha=0.3, which="both")
     ax.legend()
     return drawn

@@ -174,19 +174,19 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     ),
     # unknown names
     "unknown mode": (
-        lambda: stnref.grid_sample(U, GRID, mode="bicubic"),
+        lambda: stnref.grid_sample(U, GRID, mode="lanczos"),
         ValueError,
-        "mode: expected one of 'bilinear', got 'bicubic'",
+        "mode: expected one of 'nearest', 'bilinear', 'bicubic', got 'lanczos'",
     ),
     "unknown padding": (
         lambda: stnref.grid_sample(U, GRID, padding_mode="wrap"),
         ValueError,
-        "padding_mode: expected one of 'zeros', got 'wrap'",
+        "padding_mode: expected one of 'zeros', 'border', 'reflection', got 'wrap'",
     ),
     "unknown kernel": (
         lambda: stnref.sample_forward(U, GRID, kernel="lanczos"),
         ValueError,
-        "kernel: expected one of 'linear', got 'lanczos'",
+        "kernel: expected one of 'nearest', 'linear', 'cubic', 'bspline3', got 'lanczos'",
     ),
     "unknown rule for NaN": (
         lambda: stnref.sample_forward(U, GRID, nonfinite="ignore"),

@@ -25,7 +25,6 @@ from stnref.gradcheck.check import check_gradients
 from stnref.gradcheck.report import GradientReport
 from stnref.sampler import (
     GridSampleCache,
-    SampleCache,
     grid_sample_backward,
     grid_sample_forward,
     grid_sample_jvp,
@@ -34,6 +33,7 @@ from stnref.sampler import (
     sample_jvp,
 )
 from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache
+from stnref.taps import SampleCache
 from stnref.transforms import (
     TRANSFORMS,
     affine_grid_backward,

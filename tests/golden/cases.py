@@ -71,6 +71,14 @@ def lattice_case(rng: np.random.Generator, d: int, align_corners: bool) -> Sampl
     return case._replace(grid=(2 * pixels - (sizes - 1)) / extent)
 
 
+def half_case(rng: np.random.Generator, d: int, align_corners: bool) -> SampleCase:
+    """Draw a case like `lattice_case` with all coordinates at whole and half pixels."""
+    case = lattice_case(rng, d, align_corners)
+    sizes = np.array(case.U.shape[-2:0:-1])
+    extent = sizes - 1 if align_corners else sizes
+    return case._replace(grid=case.grid + rng.integers(0, 2, case.grid.shape) / extent)
+
+
 def sample_cases() -> dict[str, SampleCase]:
     """Return the cases of the golden vectors by name."""
     rng = np.random.default_rng(20150605)

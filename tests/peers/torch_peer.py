@@ -14,11 +14,15 @@ def _last(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, 1, -1)
 
 
-def torch_grid_sample(case: SampleCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def torch_grid_sample(
+    case: SampleCase, mode: str = "bilinear", padding_mode: str = "zeros"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return V, dU, dgrid."""
     U = torch.tensor(_first(case.U), requires_grad=True)
     grid = torch.tensor(case.grid, requires_grad=True)
-    V = torch.nn.functional.grid_sample(U, grid, align_corners=case.align_corners)
+    V = torch.nn.functional.grid_sample(
+        U, grid, mode=mode, padding_mode=padding_mode, align_corners=case.align_corners
+    )
     V.backward(torch.tensor(_first(case.dV)))
     return _last(V.detach().numpy()), _last(U.grad.numpy()), grid.grad.numpy()
 

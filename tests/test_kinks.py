@@ -1,0 +1,57 @@
+"""The kink report: how many samples lie on a kink, where, and within what distance."""
+
+import numpy as np
+import pytest
+
+from stnref import affine_grid, kink_report, target_grid, unnormalize_forward
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_the_identity_at_equal_size_puts_every_sample_on_a_kink(
+    align_corners: bool, dtype: type
+) -> None:
+    for shape in ((28, 42), (5, 7)):
+        G = target_grid(shape, align_corners=align_corners, dtype=dtype)
+        grid = affine_grid(np.eye(2, 3, dtype=dtype)[None], G)
+        points, _ = unnormalize_forward(grid, shape, align_corners=align_corners)
+        report = kink_report(points, shape)
+        assert report.n_kinks == report.n_samples == shape[0] * shape[1]
+        assert report.on_kink.all()
+        assert report.distance.dtype == dtype
+
+
+def test_where_and_how_far() -> None:
+    points = np.array([[0.25, 1.5], [2.0, 0.4], [-1.0, 3.3], [-3.0, 9.0]]).reshape(1, 2, 2, 2)
+    report = kink_report(points, (4, 5))
+    np.testing.assert_array_equal(
+        report.on_kink[0], [[[False, False], [True, False]], [[True, False], [False, False]]]
+    )
+    assert (report.n_kinks, report.n_samples) == (2, 4)
+    expected = [[[0.25, 0.5], [0, 0.4]], [[0, 0.3], [np.inf, np.inf]]]
+    np.testing.assert_allclose(report.distance[0], expected)
+    assert str(report).endswith("the first at [0, 0, 1], [0, 1, 0]")
+
+
+def test_the_tolerance() -> None:
+    points = np.array([1 + 1e-6, 0.5]).reshape(1, 1, 1, 2)
+    assert kink_report(points, (4, 5)).n_kinks == 0
+    assert kink_report(points, (4, 5), tol=1e-5).n_kinks == 1
+    assert str(kink_report(points, (4, 5), tol=0.1)).startswith("1 of 1 samples lie on a kink (wi")
+
+
+def test_volumes() -> None:
+    points = np.array([0.5, 0.5, 1.0]).reshape(1, 1, 1, 1, 3)
+    np.testing.assert_array_equal(kink_report(points, (2, 3, 4)).on_kink.ravel(), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("points", "shape", "message"),
+    [
+        (np.zeros((1, 2, 2, 3)), (4, 5), r"points: expected shape \(B, H, W, 2\)"),
+        (np.zeros((1, 2, 2, 2)), (4,), "shape: expected 2 or 3 positive integers"),
+    ],
+)
+def test_bad_input(points: np.ndarray, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kink_report(points, shape)

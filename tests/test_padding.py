@@ -1,0 +1,67 @@
+"""Paddings: maps on indices, against NumPy's pad and against their definition."""
+
+import numpy as np
+import pytest
+
+from stnref import sample_forward
+from stnref.padding import PADDINGS, get_padding
+
+NUMPY = {
+    "zeros": "constant",
+    "border": "edge",
+    "reflection_centres": "reflect",
+    "reflection_edges": "symmetric",
+}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+@pytest.mark.parametrize("name", PADDINGS)
+def test_the_extended_axis_is_that_of_numpy(name: str, n: int) -> None:
+    row = np.random.default_rng(n).random(n)
+    m = np.arange(-17.0, n + 17)
+    index, inside = PADDINGS[name](m, n)
+    mode = "edge" if n == 1 and name == "reflection_centres" else NUMPY[name]
+    np.testing.assert_array_equal(np.where(inside, row[index], 0), np.pad(row, 17, mode))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", PADDINGS)
+def test_indices_however_large_are_in_range(name: str, dtype: type) -> None:
+    largest = float(np.finfo(dtype).max)
+    m = np.array([-largest, -1e30, -1e18, -(2.0**24), 2.0**24, 1e18, 1e30, largest], dtype=dtype)
+    for n in (1, 2, 5):
+        index, inside = PADDINGS[name](m, n)
+        assert index.dtype == np.intp
+        assert index.min() >= 0
+        assert index.max() < n
+        assert inside.any() == (name != "zeros")
+
+
+@pytest.mark.parametrize("kernel", ["nearest", "linear", "cubic", "bspline3"])
+@pytest.mark.parametrize("name", PADDINGS)
+def test_sampling_outside_is_sampling_of_the_extended_map(kernel: str, name: str) -> None:
+    """Pad by hand, sample inside: the same, for every kernel."""
+    rng = np.random.default_rng(0)
+    U = rng.random((2, 4, 5, 3))
+    points = rng.uniform([-9, -9], [13, 12], (2, 6, 7, 2))
+    by_hand = np.pad(U, ((0, 0), (12, 12), (12, 12), (0, 0)), NUMPY[name])
+    V, _ = sample_forward(U, points, kernel=kernel, padding=name)
+    expected, _ = sample_forward(by_hand, points + 12, kernel=kernel)
+    np.testing.assert_allclose(V, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_padding_of_ones_own() -> None:
+    """A map that is a circle: index modulo n."""
+
+    def wrap(m: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.mod(m, n).astype(np.intp), np.ones(m.shape, dtype=bool)
+
+    assert get_padding(wrap) is wrap
+    U = np.arange(4.0).reshape(1, 1, 4, 1)
+    points = np.array([[-1.0, 0], [3.5, 0], [4.0, 0]]).reshape(1, 1, 3, 2)
+    assert sample_forward(U, points, padding=wrap)[0].ravel().tolist() == [3, 1.5, 0]
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(ValueError, match="padding: expected one of 'zeros', 'border', 'reflec"):
+        get_padding("mirror")
