@@ -1,7 +1,7 @@
 r"""The paper's equations as literal loops: slow, obvious, and the oracle of the tests.
 
-Equation 1 for the grid; 3 with the kernel of 5 for the sampler; 6 and 7 for its gradients.
-Points are in pixels. Nothing here is shared with the fast code.
+Equation 1 for the grid; 3 with the kernel of 5, or another, for the sampler; 6 and 7 for its
+gradients. Points are in pixels. Nothing here is shared with the fast code.
 
 The loops run on any kind of number: floats, complex numbers, `fractions.Fraction`, SymPy
 expressions. The arithmetic runs on the values; only the question *which cell* needs an
@@ -12,6 +12,8 @@ yourself, as ``shadow=lambda v: sympy.sympify(v).subs(where)``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -102,17 +104,110 @@ def bilinear_slope(t: Number, lattice: str = "right", shadow: Shadow = real) -> 
     return 1 if -1 <= shadow(t) < 0 else -1 if 0 <= shadow(t) < 1 else 0
 
 
-def sample(U: Objects, points: Objects, shadow: Shadow = real) -> Objects:
-    """Equation 3 with the kernel of equation 5: V_i^c = sum_nm U_nm^c k(x_i - m) k(y_i - n).
+KEYS = Fraction(-3, 4)
+"""The parameter of Keys' kernel that PyTorch and ONNX use."""
+
+
+def cubic(t: Number, shadow: Shadow = real, a: Number = KEYS) -> Number:
+    """Keys' kernel with its parameter a, in four pieces."""
+    s = t if shadow(t) >= 0 else -t
+    if shadow(s) <= 1:
+        return (a + 2) * s**3 - (a + 3) * s**2 + 1
+    return a * s**3 - 5 * a * s**2 + 8 * a * s - 4 * a if shadow(s) < 2 else 0
+
+
+def cubic_slope(t: Number, shadow: Shadow = real, a: Number = KEYS) -> Number:
+    """The slope of `cubic`."""
+    s, sign = (t, 1) if shadow(t) >= 0 else (-t, -1)
+    if shadow(s) <= 1:
+        return sign * (3 * (a + 2) * s**2 - 2 * (a + 3) * s)
+    return sign * (3 * a * s**2 - 10 * a * s + 8 * a) if shadow(s) < 2 else 0
+
+
+def bspline(t: Number, shadow: Shadow = real) -> Number:
+    """The cubic B-spline, in four pieces; times 6, so that it is exact in whole numbers."""
+    s = t if shadow(t) >= 0 else -t
+    if shadow(s) <= 1:
+        return 4 - 6 * s**2 + 3 * s**3
+    return (2 - s) ** 3 if shadow(s) < 2 else 0
+
+
+def bspline_slope(t: Number, shadow: Shadow = real) -> Number:
+    """The slope of `bspline`, times 6 as well."""
+    s, sign = (t, 1) if shadow(t) >= 0 else (-t, -1)
+    if shadow(s) <= 1:
+        return sign * (9 * s**2 - 12 * s)
+    return -sign * 3 * (2 - s) ** 2 if shadow(s) < 2 else 0
+
+
+def nearest(t: Number, shadow: Shadow = real) -> int:
+    """Equation 4: 1 for the pixel floor(x + 1/2), else 0."""
+    return 1 if -1 <= 2 * shadow(t) < 1 else 0
+
+
+def flat(t: Number, shadow: Shadow = real) -> int:
+    """The slope of `nearest`: 0."""
+    return 0
+
+
+def extend(m: int, n: int, padding: str = "zeros") -> int | None:
+    """The pixel that lattice point m shows on an axis with n pixels; None is a zero.
+
+    Examples
+    --------
+    >>> [extend(m, 3, "reflection_edges") for m in range(-4, 7)]
+    [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]
+    >>> [extend(m, 3, "reflection_centres") for m in range(-4, 7)]
+    [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
+    """
+    expect_choice("padding", padding, ("zeros", "border", *FOLDS))
+    while not 0 <= m < n:
+        if padding == "zeros":
+            return None
+        if padding == "border" or n == 1:
+            return 0 if m < 0 else n - 1
+        beyond = FOLDS[padding]  # pixels between the outer one and its own reflection
+        m = -m - beyond if m < 0 else 2 * (n - 1) + beyond - m
+    return m
+
+
+FOLDS = {"reflection_centres": 0, "reflection_edges": 1}
+
+KERNELS: dict[str, tuple[int, Number, Callable[..., Number], Callable[..., Number]]] = {
+    "nearest": (1, 1, nearest, flat),
+    "linear": (1, 1, bilinear, bilinear_slope),
+    "cubic": (2, 1, cubic, cubic_slope),
+    "bspline3": (2, 6, bspline, bspline_slope),
+}
+"""Name -> half the support, divisor, k, k'."""
+
+
+def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
+    """The m of equation 3's sum over m for which k(x - m) is not zero, and a few more."""
+    cell = floor(shadow(x))
+    return range(cell - support, cell + support + 2)
+
+
+def sample(
+    U: Objects,
+    points: Objects,
+    shadow: Shadow = real,
+    *,
+    kernel: str = "linear",
+    padding: str = "zeros",
+) -> Objects:
+    """Equation 3: V_i^c = sum_nm U_nm^c k(x_i - m) k(y_i - n), unless told with the k of 5.
 
     Parameters
     ----------
     U : (B, H, W, C)
-        Pixels outside do not stand in the sum: zeros padding.
     points : (B, H', W', 2)
         (x, y) in pixels.
     shadow : callable
         The real number that decides in which cell a value lies.
+    kernel : "nearest", "linear", "cubic" or "bspline3"
+    padding : "zeros", "border", "reflection_centres" or "reflection_edges"
+        How U goes on outside, see `extend`.
 
     Returns
     -------
@@ -126,21 +221,32 @@ def sample(U: Objects, points: Objects, shadow: Shadow = real) -> Objects:
     Fraction(21, 4)
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
+    support, divisor, k, _ = KERNELS[kernel]
     V = np.zeros((B, H_out, W_out, C), dtype=object)
     for b in range(B):
         for i in range(H_out):
             for j in range(W_out):
                 x, y = points[b, i, j]
-                for c in range(C):
-                    for n in range(H):
-                        for m in range(W):
-                            k_x, k_y = bilinear(x - m, shadow), bilinear(y - n, shadow)
-                            V[b, i, j, c] += U[b, n, m, c] * k_x * k_y
-    return _unboxed(V)
+                for n in lattice_points(y, support, shadow):
+                    for m in lattice_points(x, support, shadow):
+                        row, column = extend(n, H, padding), extend(m, W, padding)
+                        if row is None or column is None:
+                            continue
+                        weight = k(x - m, shadow) * k(y - n, shadow)
+                        for c in range(C):
+                            V[b, i, j, c] += U[b, row, column, c] * weight
+    return _unboxed(V if divisor == 1 else V / divisor**2)
 
 
 def sample_backward(
-    dV: Objects, U: Objects, points: Objects, lattice: str = "right", shadow: Shadow = real
+    dV: Objects,
+    U: Objects,
+    points: Objects,
+    lattice: str = "right",
+    shadow: Shadow = real,
+    *,
+    kernel: str = "linear",
+    padding: str = "zeros",
 ) -> tuple[Objects, Objects]:
     """Equations 6 and 7: the gradients to U and to the points.
 
@@ -151,9 +257,11 @@ def sample_backward(
     points : (B, H', W', 2)
         (x, y) in pixels.
     lattice : "right" or "paper"
-        The slope on a kink, see `bilinear_slope`.
+        The slope of the linear kernel on a kink, see `bilinear_slope`.
     shadow : callable
         The real number that decides in which cell a value lies.
+    kernel, padding : str
+        See `sample`.
 
     Returns
     -------
@@ -168,21 +276,28 @@ def sample_backward(
     [5, 4]
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
+    support, divisor, k, dk = KERNELS[kernel]
+    options = (lattice, shadow) if kernel == "linear" else (shadow,)
     dU = np.zeros((B, H, W, C), dtype=object)
     dpoints = np.zeros((B, H_out, W_out, 2), dtype=object)
     for b in range(B):
         for i in range(H_out):
             for j in range(W_out):
                 x, y = points[b, i, j]
-                for c in range(C):
-                    for n in range(H):
-                        for m in range(W):
-                            k_x, k_y = bilinear(x - m, shadow), bilinear(y - n, shadow)
-                            dk_x = bilinear_slope(x - m, lattice, shadow)
-                            dk_y = bilinear_slope(y - n, lattice, shadow)
-                            dU[b, n, m, c] += dV[b, i, j, c] * k_x * k_y
-                            dpoints[b, i, j, 0] += dV[b, i, j, c] * U[b, n, m, c] * dk_x * k_y
-                            dpoints[b, i, j, 1] += dV[b, i, j, c] * U[b, n, m, c] * k_x * dk_y
+                for n in lattice_points(y, support, shadow):
+                    for m in lattice_points(x, support, shadow):
+                        row, column = extend(n, H, padding), extend(m, W, padding)
+                        if row is None or column is None:
+                            continue
+                        k_x, k_y = k(x - m, shadow), k(y - n, shadow)
+                        dk_x, dk_y = dk(x - m, *options), dk(y - n, *options)
+                        for c in range(C):
+                            dU[b, row, column, c] += dV[b, i, j, c] * k_x * k_y
+                            value = dV[b, i, j, c] * U[b, row, column, c]
+                            dpoints[b, i, j, 0] += value * dk_x * k_y
+                            dpoints[b, i, j, 1] += value * k_x * dk_y
+    if divisor != 1:
+        dU, dpoints = dU / divisor**2, dpoints / divisor**2
     return _unboxed(dU), _unboxed(dpoints)
 
 

@@ -117,3 +117,44 @@ def test_the_sampler_equals_the_loops_on_and_off_the_lattice() -> None:
     np.testing.assert_allclose(V, loops.sample(U, points), atol=1e-14)
     np.testing.assert_allclose(dU, expected_dU, atol=1e-14)
     np.testing.assert_allclose(dpoints, expected_dpoints, atol=1e-14)
+
+
+KERNELS = list(loops.KERNELS)
+PADDINGS = ["zeros", "border", "reflection_centres", "reflection_edges"]
+FAR_CELLS = [
+    (Fraction(1, 3), Fraction(3, 7)),  # inside
+    (Fraction(-1, 3), Fraction(5, 4)),  # between the border and one pixel beyond
+    (Fraction(17, 3), Fraction(-23, 7)),  # periods away
+]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_sampler_is_the_loops(kernel: str, padding: str) -> None:
+    rng = np.random.default_rng(3)
+    U = rng.standard_normal((2, 3, 4, 2))
+    points = rng.integers(-6, 9, (2, 2, 5, 2)) + rng.choice([0, 0.3, 0.8], (2, 2, 5, 2))
+    V, cache = sample_forward(U, points, kernel=kernel, padding=padding)
+    dV = rng.standard_normal(V.shape)
+    options = {"kernel": kernel, "padding": padding}
+    np.testing.assert_allclose(V, loops.sample(U, points, **options), rtol=1e-12, atol=1e-12)
+    expected = loops.sample_backward(dV, U, points, **options)
+    for ours, by_loops in zip(sample_backward(dV, cache), expected, strict=True):
+        np.testing.assert_allclose(ours, by_loops.astype(float), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("x", "y"), FAR_CELLS, ids=str)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_and_padding_has_its_symbolic_derivative(
+    kernel: str, padding: str, x: Fraction, y: Fraction
+) -> None:
+    """Exactly, in rational numbers: SymPy differentiates the forward and finds the backward."""
+    s = Symbolic(x, y)
+    points, options = _at(s.x, s.y), {"kernel": kernel, "padding": padding}
+    L = sympy.sympify((s.dV * loops.sample(s.U, points, s.shadow, **options)).sum())
+    dU, dpoints = loops.sample_backward(s.dV, s.U, points, shadow=s.shadow, **options)
+    for variable, gradient in zip(
+        [*s.U.ravel(), s.x, s.y], [*dU.ravel(), *dpoints.ravel()], strict=True
+    ):
+        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
