@@ -161,14 +161,16 @@ def extend(m: int, n: int, padding: str = "zeros") -> int | None:
     [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
     """
     expect_choice("padding", padding, ("zeros", "border", *FOLDS))
-    while not 0 <= m < n:
-        if padding == "zeros":
-            return None
-        if padding == "border" or n == 1:
-            return 0 if m < 0 else n - 1
-        beyond = FOLDS[padding]  # pixels between the outer one and its own reflection
-        m = -m - beyond if m < 0 else 2 * (n - 1) + beyond - m
-    return m
+    if 0 <= m < n:
+        return m
+    if padding == "zeros":
+        return None
+    if padding == "border" or n == 1:
+        return 0 if m < 0 else n - 1
+    between = FOLDS[padding]  # 1 if the outer pixel's reflection comes right after it, else 0
+    period = 2 * (n - 1 + between)
+    m = m % period
+    return m if m < n else period - between - m
 
 
 FOLDS = {"reflection_centres": 0, "reflection_edges": 1}
@@ -307,3 +309,72 @@ def _unboxed(array: Objects) -> Objects:
     if all(isinstance(v, (int, float, complex)) for v in values):
         return np.array(values).reshape(array.shape)
     return array
+
+
+def projective_grid(theta: Objects, G: Objects, shadow: Shadow = real) -> Objects:
+    """The homography: (X, Y, Z) = theta (x^t, y^t, 1), then x^s = X / Z and y^s = Y / Z.
+
+    Parameters
+    ----------
+    theta : (B, 3, 3)
+    G : (H', W', 2)
+    shadow : callable
+        The real number that decides whether a point is hidden, see `is_hidden`.
+
+    Returns
+    -------
+    grid : (B, H', W', 2)
+        Hidden points are at (1000, 1000).
+
+    Examples
+    --------
+    >>> from fractions import Fraction as F
+    >>> tilt = np.array([[[1, 0, 0], [0, 1, 0], [0, F(1, 2), 1]]])
+    >>> projective_grid(tilt, np.array([[[F(1), F(-1)], [F(1), F(-2)]]]))[0, 0].tolist()
+    [[Fraction(2, 1), Fraction(-2, 1)], [1000, 1000]]
+    """
+    B, (H, W, _) = len(theta), G.shape
+    grid = np.empty((B, H, W, 2), dtype=object)
+    for b in range(B):
+        for i in range(H):
+            for j in range(W):
+                x, y = G[i, j]
+                X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])
+                grid[b, i, j] = (1000, 1000) if is_hidden(Z, theta[b], shadow) else (X / Z, Y / Z)
+    return _unboxed(grid)
+
+
+def projective_grid_backward(
+    dgrid: Objects, theta: Objects, G: Objects, shadow: Shadow = real
+) -> Objects:
+    """dL/dtheta of the homography, (B, 3, 3); hidden points have no part in it.
+
+    With (x^t, y^t, 1) = basis: d(X/Z) is basis / Z for the first row of theta, and
+    -(X / Z^2) basis for the third one; so with Y and the second.
+    """
+    B, H, W, _ = dgrid.shape
+    dtheta = np.zeros((B, 3, 3), dtype=object)
+    for b in range(B):
+        for i in range(H):
+            for j in range(W):
+                x, y = G[i, j]
+                X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])
+                if is_hidden(Z, theta[b], shadow):
+                    continue
+                dx, dy = dgrid[b, i, j]
+                for k, basis in enumerate((x, y, 1)):
+                    dtheta[b, 0, k] += dx * basis / Z
+                    dtheta[b, 1, k] += dy * basis / Z
+                    dtheta[b, 2, k] -= (dx * X + dy * Y) / Z**2 * basis
+    return _unboxed(dtheta)
+
+
+def is_hidden(Z: Number, theta: Objects, shadow: Shadow = real) -> bool:
+    """Whether Z is at most 1/10000 of the largest entry of theta's third row, by amount.
+
+    Examples
+    --------
+    >>> [is_hidden(Z, np.array([[1, 0, 0], [0, 1, 0], [0, -2, 1]])) for Z in (-1, 2e-4, 3e-4)]
+    [True, True, False]
+    """
+    return bool(shadow(Z) * 10_000 <= max(abs(shadow(t)) for t in theta[2]))
