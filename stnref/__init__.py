@@ -2,12 +2,13 @@
 
 from stnref.coordinates import (
     normalize,
+    supersampled_grid,
     target_grid,
     unnormalize_backward,
     unnormalize_forward,
     unnormalize_jvp,
 )
-from stnref.gradcheck import GradientReport, check_gradients
+from stnref.gradcheck import GradientReport, check_gradients, hessian_vector_product
 from stnref.kernels import Kernel, bspline3, cubic, linear, nearest
 from stnref.kinks import KinkReport, kink_report
 from stnref.sampler import (
@@ -76,6 +77,7 @@ __all__ = [
     "grid_sample_double_backward",
     "grid_sample_forward",
     "grid_sample_jvp",
+    "hessian_vector_product",
     "kink_report",
     "linear",
     "nearest",
@@ -93,6 +95,7 @@ __all__ = [
     "splat_backward",
     "splat_forward",
     "splat_jvp",
+    "supersampled_grid",
     "target_grid",
     "translation_matrix_backward",
     "translation_matrix_forward",

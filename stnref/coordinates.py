@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from stnref.validation import Array, expect_array, expect_sizes
+from stnref.validation import Array, expect_array, expect_count, expect_sizes
 
 
 def _extent(sizes: Sequence[int], align_corners: bool) -> NDArray[np.int64]:
@@ -68,6 +68,52 @@ def target_grid(
         for n, d in zip(sizes, _extent(sizes, align_corners), strict=True)
     ]
     return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)  # (H', W', 2)
+
+
+def supersampled_grid(
+    shape: Sequence[int],
+    factor: int,
+    *,
+    align_corners: bool = True,
+    dtype: DTypeLike = np.float64,
+) -> Array:
+    """Return `factor` points along each axis in place of every point of the target grid.
+
+    The points of one output pixel are spread evenly over it, their mean is its centre. Sample at
+    the transformed points and average over squares of side `factor` (`nn.avg_pool2d_forward`):
+    an output that is smaller than what it shows then sees all of it, not every second pixel.
+    The pairs in between give the gradient.
+
+    Parameters
+    ----------
+    shape : (H', W') or (D', H', W')
+        Size of the output after averaging.
+    factor : int
+        Points along each axis of an output pixel.
+    align_corners, dtype
+        See `target_grid`.
+
+    Returns
+    -------
+    G : (H' factor, W' factor, 2) or (D' factor, H' factor, W' factor, 3)
+
+    Raises
+    ------
+    ValueError
+        `shape` is not two or three positive integers, or `factor` is none.
+
+    Examples
+    --------
+    >>> supersampled_grid((1, 3), 2)[0, :, 0].tolist()
+    [-1.25, -0.75, -0.25, 0.25, 0.75, 1.25]
+    """
+    sizes = expect_sizes("shape", shape, (2, 3))
+    factor = expect_count("factor", factor)
+    axes = []
+    for n, d in zip(sizes, _extent(sizes, align_corners), strict=True):
+        i = (np.arange(n * factor) + 0.5) / factor - 0.5  # in output pixels
+        axes.append(((2 * i - (n - 1)) / max(d, 1)).astype(dtype))
+    return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)
 
 
 class UnnormalizeCache(NamedTuple):

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from stnref import (
+    grid_sample,
     normalize,
+    supersampled_grid,
     target_grid,
     unnormalize_backward,
     unnormalize_forward,
     unnormalize_jvp,
 )
+from stnref.nn import avg_pool2d_forward
 
 ALIGNED = pytest.mark.parametrize("align_corners", [True, False], ids=["aligned", "edges"])
 
@@ -119,3 +122,36 @@ def test_normalize_is_the_inverse(align_corners: bool, shape: tuple[int, ...]) -
 def test_a_coordinate_of_1e30_stays_finite() -> None:
     points, _ = unnormalize_forward(np.array([[1e30, -1e30]], dtype=np.float32), (28, 28))
     assert np.isfinite(points).all()
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("shape", [(3, 4), (1, 5), (2, 3, 4)])
+def test_the_points_of_a_supersampled_pixel_have_its_centre_as_mean(
+    shape: tuple[int, ...], align_corners: bool
+) -> None:
+    G = supersampled_grid(shape, 3, align_corners=align_corners)
+    assert G.shape == (*(3 * n for n in shape), len(shape))
+    blocks = G.reshape(*(k for n in shape for k in (n, 3)), len(shape))
+    centres = blocks.mean(axis=tuple(range(1, 2 * len(shape), 2)))
+    np.testing.assert_allclose(centres, target_grid(shape, align_corners=align_corners), atol=1e-15)
+    np.testing.assert_array_equal(supersampled_grid(shape, 1), target_grid(shape))
+
+
+def test_a_supersampled_grid_of_outer_edges_is_the_finer_grid() -> None:
+    fine = target_grid((8, 12), align_corners=False)
+    np.testing.assert_allclose(supersampled_grid((4, 6), 2, align_corners=False), fine, atol=1e-15)
+
+
+def test_supersampling_sees_every_pixel() -> None:
+    """A checkerboard shown at a third of its size is grey, not black or white."""
+    U = (np.indices((27, 27)).sum(axis=0) % 2).astype(float)[None, :, :, None]
+    aliased = grid_sample(U, target_grid((9, 9), align_corners=False)[None], align_corners=False)
+    G = supersampled_grid((9, 9), 3, align_corners=False)
+    V, _ = avg_pool2d_forward(grid_sample(U, G[None], align_corners=False), 3)
+    assert np.ptp(aliased) == 1
+    np.testing.assert_allclose(V, 0.5, atol=0.06)
+
+
+def test_bad_factor() -> None:
+    with pytest.raises(ValueError, match="factor: expected an integer from 1 on, got 0"):
+        supersampled_grid((3, 4), 0)

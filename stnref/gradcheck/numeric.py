@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stnref.validation import Array
 
@@ -52,6 +53,29 @@ def complex_step_jacobian(forward: Forward, inputs: Sequence[Array], which: int)
         shifted[which][index] += 1j * COMPLEX_STEP
         columns.append(np.imag(forward(*shifted)[0]).ravel() / COMPLEX_STEP)
     return np.stack(columns, axis=1)
+
+
+def hessian_vector_product(gradient: Callable[[Array], Array], x: ArrayLike, v: ArrayLike) -> Array:
+    """Return H v, the derivative of a hand-written gradient along v: one complex step.
+
+    Parameters
+    ----------
+    gradient : callable
+        ``dx = gradient(x)`` for a loss L(x), analytic near x: every forward and backward here
+        passes complex numbers.
+    x, v : arrays of the same shape
+
+    Returns
+    -------
+    H v : shape of x
+
+    Examples
+    --------
+    >>> hessian_vector_product(lambda x: x**3, np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
+    [3.0, 120.0]
+    """
+    x, v = np.asarray(x, dtype=float), np.asarray(v, dtype=float)
+    return np.imag(gradient(x + 1j * COMPLEX_STEP * v)) / COMPLEX_STEP
 
 
 def central_jacobian(
