@@ -11,12 +11,13 @@ from pathlib import Path
 from stnref.experiments.alignment import ClassAlignment
 from stnref.experiments.run import Config, load_run, train_run
 from stnref.training.trainer import DivergenceError
+from stnref.transforms import TRANSFORMS
 
 HELP = {
     "data": "digits drawn from strokes (embedded), or MNIST",
     "distortion": "the paper's letter, or none",
     "model": "cnn, st-cnn, fcn or st-fcn",
-    "transform": "what the transformer predicts: translation, attention, rigid, similarity, affine",
+    "transform": "what the transformer predicts: " + ", ".join(TRANSFORMS),
     "filters": "filters of each convolution of the CNN; 32 for mnist, 16 for digits unless given",
     "hidden": "units of each hidden layer of the FCN",
     "epochs": "passes over the training set",

@@ -10,6 +10,7 @@ import pytest
 from stnref.cli import main
 from stnref.gradcheck import operations
 from stnref.training import load_checkpoint
+from stnref.transforms import TRANSFORMS
 
 SMALL = [
     "--epochs",
@@ -84,7 +85,7 @@ def test_every_model_trains(model: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "run" / "sheet.png").exists() == model.startswith("st-")
 
 
-@pytest.mark.parametrize("transform", ["translation", "attention", "rigid", "similarity"])
+@pytest.mark.parametrize("transform", TRANSFORMS)
 def test_every_transform_trains(transform: str, tmp_path: Path) -> None:
     options = ["--transform", transform, "--model", "st-fcn", "--epochs", "1"]
     assert main(["train", *SMALL, *options, "--out", str(tmp_path / "run")]) == 0

@@ -31,7 +31,8 @@ def test_it_starts_as_the_identity(transform: str, rng: np.random.Generator) -> 
     V, cache = module.forward(U, params)
     np.testing.assert_array_equal(V, U)
     np.testing.assert_array_equal(params["regression.W"], 0)
-    np.testing.assert_array_equal(cache.theta, np.tile(module.transform.identity, (2, 1)))
+    identity = module.transform.identity.astype(np.float32)
+    np.testing.assert_array_equal(cache.theta, np.tile(identity, (2, 1)))
 
 
 def test_theta_is_predicted_for_each_picture(rng: np.random.Generator) -> None:

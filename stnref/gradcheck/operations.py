@@ -35,7 +35,9 @@ from stnref.sampler import (
 from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache
 from stnref.taps import SampleCache
 from stnref.transforms import (
+    FREE,
     TRANSFORMS,
+    TRANSFORMS_3D,
     affine_grid_backward,
     affine_grid_forward,
     affine_grid_jvp,
@@ -45,13 +47,40 @@ from stnref.transforms import (
     basis_grid_backward,
     basis_grid_forward,
     basis_grid_jvp,
+    bounded,
+    bspline_basis,
+    compose_backward,
+    compose_forward,
+    compose_jvp,
+    constrain_backward,
+    constrain_forward,
+    constrain_jvp,
+    fixed,
+    flow_grid_backward,
+    flow_grid_forward,
+    flow_grid_jvp,
+    from_pixel_matrix_backward,
+    from_pixel_matrix_forward,
+    from_pixel_matrix_jvp,
     get_transform,
+    invert_backward,
+    invert_forward,
+    invert_jvp,
+    positive,
+    projective_grid_backward,
+    projective_grid_forward,
+    projective_grid_jvp,
+    regular_points,
     rigid_matrix_backward,
     rigid_matrix_forward,
     rigid_matrix_jvp,
     similarity_matrix_backward,
     similarity_matrix_forward,
     similarity_matrix_jvp,
+    thin_plate_basis,
+    to_pixel_matrix_backward,
+    to_pixel_matrix_forward,
+    to_pixel_matrix_jvp,
     translation_matrix_backward,
     translation_matrix_forward,
     translation_matrix_jvp,
@@ -97,6 +126,7 @@ def all_operations(seed: int = 0) -> dict[str, Operation]:
     return {
         **_coordinate_operations(rng),
         **_transform_operations(rng),
+        **_algebra_operations(rng),
         **_sampler_operations(rng),
         **_layer_operations(rng),
         **_module_operations(rng),
@@ -131,26 +161,60 @@ def _transform_operations(rng: np.random.Generator) -> dict[str, Operation]:
     normal = rng.standard_normal
     G, G3 = target_grid((3, 4)), target_grid((2, 3, 4))
     operations = {
-        "basis_grid": Operation(
-            partial(basis_grid_forward, B=normal((3, 4, 5))),
-            basis_grid_backward,
-            {"theta": normal((2, 5, 2))},
-            basis_grid_jvp,
-            linear=True,
-        ),
-        "affine_grid, 2-D": Operation(
-            partial(affine_grid_forward, G=G),
-            affine_grid_backward,
-            {"theta": normal((2, 2, 3))},
-            affine_grid_jvp,
-            linear=True,
-        ),
-        "affine_grid, 3-D": Operation(
-            partial(affine_grid_forward, G=G3),
-            affine_grid_backward,
-            {"theta": normal((2, 3, 4))},
-            affine_grid_jvp,
-            linear=True,
+        **{
+            name: Operation(
+                partial(basis_grid_forward, B=B),
+                basis_grid_backward,
+                {"theta": normal((2, B.shape[-1], 2))},
+                basis_grid_jvp,
+                linear=True,
+            )
+            for name, B in (
+                ("basis_grid", normal((3, 4, 5))),
+                ("basis_grid, thin plate", thin_plate_basis(regular_points((2, 3)), G)),
+                ("basis_grid, B-spline", bspline_basis((4, 5), G)),
+            )
+        },
+        **{
+            f"affine_grid, {axes}": Operation(
+                partial(affine_grid_forward, G=target),
+                affine_grid_backward,
+                {"theta": normal((2, *theta_shape))},
+                affine_grid_jvp,
+                linear=True,
+            )
+            for axes, target, theta_shape in (("2-D", G, (2, 3)), ("3-D", G3, (3, 4)))
+        },
+        **{
+            f"flow_grid, {axes}": Operation(
+                partial(flow_grid_forward, G=target),
+                flow_grid_backward,
+                {"flow": normal((2, *target.shape))},
+                flow_grid_jvp,
+                linear=True,
+            )
+            for axes, target in (("2-D", G), ("3-D", G3))
+        },
+        **{
+            name: Operation(
+                partial(projective_grid_forward, G=G),
+                projective_grid_backward,
+                {"theta": np.eye(3) + third_row + 0.1 * normal((2, 3, 3))},
+                projective_grid_jvp,
+                branch=lambda cache: cache.inverse_Z == 0,
+            )
+            for name, third_row in (
+                ("projective_grid", np.zeros((3, 3))),
+                ("projective_grid, with a horizon", np.array([[0.0] * 3, [0] * 3, [0.5, 2, 0]])),
+            )
+        },
+        "constrain": Operation(
+            partial(
+                constrain_forward, constraints=[bounded(-0.5, 2), fixed(0.25), FREE, positive(3)]
+            ),
+            constrain_backward,
+            {"raw": normal((2, 3))},
+            constrain_jvp,
         ),
     }
     for name, n_params, pair in (
@@ -174,11 +238,38 @@ def _transform_operations(rng: np.random.Generator) -> dict[str, Operation]:
         forward, backward, jvp = pair
         params = {"params": normal((2, n_params))}
         operations[f"{name}_matrix"] = Operation(forward, backward, params, jvp)
-    for name in TRANSFORMS:
-        transform = get_transform(name, (3, 4))
-        params = {"params": normal((2, transform.n_params))}
+    for name in (*TRANSFORMS, *TRANSFORMS_3D):
+        transform = get_transform(name, (2, 3, 4) if name in TRANSFORMS_3D else (3, 4))
+        params = {"params": transform.identity + 0.2 * normal((2, transform.n_params))}
         operations[f"transform {name}"] = Operation(
             transform.forward, transform.backward, params, transform.jvp
+        )
+    return operations
+
+
+def _algebra_operations(rng: np.random.Generator) -> dict[str, Operation]:
+    operations = {}
+    for form, shape in (("affine", (2, 3)), ("projective", (3, 3))):
+        A, B = np.eye(*shape) + 0.2 * rng.standard_normal((2, 2, *shape))
+        operations[f"compose, {form}"] = Operation(
+            compose_forward, compose_backward, {"A": A, "B": B}, compose_jvp, linear=True
+        )
+        operations[f"invert, {form}"] = Operation(
+            invert_forward, invert_backward, {"A": A}, invert_jvp
+        )
+        operations[f"to_pixel_matrix, {form}"] = Operation(
+            partial(to_pixel_matrix_forward, in_shape=(4, 7), out_shape=(5, 3)),
+            to_pixel_matrix_backward,
+            {"A": A},
+            to_pixel_matrix_jvp,
+            linear=True,
+        )
+        operations[f"from_pixel_matrix, {form}"] = Operation(
+            partial(from_pixel_matrix_forward, in_shape=(4, 7), out_shape=(5, 3)),
+            from_pixel_matrix_backward,
+            {"M": B},
+            from_pixel_matrix_jvp,
+            linear=True,
         )
     return operations
 

@@ -1,8 +1,14 @@
-"""Transforms by name: parameters (B, n_params) -> sampling grid, with its derivatives."""
+"""Transforms by name: parameters (B, n_params) -> sampling grid, with its derivatives.
+
+Each is a chain of pairs that end in a grid: a matrix from its parameters, then the grid of
+that matrix; or the displacements of control points, spread by a basis, added to the target
+grid. At the identity parameters both give the target grid bit by bit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +16,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
 from stnref.transforms import affine
+from stnref.transforms.basis import (
+    basis_grid_backward,
+    basis_grid_forward,
+    basis_grid_jvp,
+    bspline_basis,
+    bspline_points,
+    regular_points,
+    thin_plate_basis,
+)
+from stnref.transforms.flow import flow_grid_backward, flow_grid_forward, flow_grid_jvp
+from stnref.transforms.projective import (
+    projective_grid_backward,
+    projective_grid_forward,
+    projective_grid_jvp,
+)
 from stnref.validation import Array, expect_array, expect_choice, expect_sizes
 
 
@@ -37,89 +58,219 @@ class Transform(NamedTuple):
     jvp: Callable[[ArrayLike, Any], Array]
 
 
-def _onto_affine(
-    identity: Sequence[float], forward: Any, backward: Any, jvp: Any, G: Array
-) -> Transform:
-    """Chain a map from parameters to matrices with `affine_grid_forward`."""
+class Pair(NamedTuple):
+    """A forward of one input with its derivatives, a link of a chain."""
 
-    def chain_forward(params: ArrayLike) -> tuple[Array, Any]:
-        theta, matrix_cache = forward(params)
-        grid, grid_cache = affine.affine_grid_forward(theta, G)
-        return grid, (matrix_cache, grid_cache)
-
-    def chain_backward(dgrid: ArrayLike, cache: Any) -> Array:
-        return backward(affine.affine_grid_backward(dgrid, cache[1]), cache[0])
-
-    def chain_jvp(params_dot: ArrayLike, cache: Any) -> Array:
-        return affine.affine_grid_jvp(jvp(params_dot, cache[0]), cache[1])
-
-    return Transform(
-        len(identity), np.array(identity, dtype=float), chain_forward, chain_backward, chain_jvp
-    )
+    forward: Callable[[Any], tuple[Array, Any]]
+    backward: Callable[[Any, Any], Array]
+    jvp: Callable[[Any, Any], Array]
 
 
-def _affine_matrix_forward(params: ArrayLike) -> tuple[Array, None]:
-    """Take the six entries of theta, row by row."""
-    return expect_array("params", params, ("B", 6)).reshape(-1, 2, 3), None
+def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
+    """Return the transform that applies the pairs one after the other.
+
+    Parameters
+    ----------
+    identity : (n_params,)
+        The parameters that give the target grid.
+    *pairs : Pair
+        The first takes the parameters, the last gives the grid. The cache is the tuple of
+        theirs.
+    """
+
+    def forward(params: ArrayLike) -> tuple[Array, tuple[Any, ...]]:
+        value: Any = params
+        caches = []
+        for pair in pairs:
+            value, cache = pair.forward(value)
+            caches.append(cache)
+        return value, tuple(caches)
+
+    def backward(dgrid: ArrayLike, caches: tuple[Any, ...]) -> Array:
+        gradient: Any = dgrid
+        for pair, cache in zip(pairs[::-1], caches[::-1], strict=True):
+            gradient = pair.backward(gradient, cache)
+        return gradient
+
+    def jvp(params_dot: ArrayLike, caches: tuple[Any, ...]) -> Array:
+        tangent: Any = params_dot
+        for pair, cache in zip(pairs, caches, strict=True):
+            tangent = pair.jvp(tangent, cache)
+        return tangent
+
+    start = np.array(identity, dtype=float)
+    return Transform(len(start), start, forward, backward, jvp)
 
 
-def _affine_matrix_backward(dtheta: Array, cache: None) -> Array:
-    return dtheta.reshape(-1, 6)
+# ------------------------------------------------------------------- parameters to matrices
 
 
-def _affine_matrix_jvp(params_dot: ArrayLike, cache: None) -> Array:
-    return _affine_matrix_forward(params_dot)[0]
+def _reshaped(*shape: int) -> Pair:
+    """The parameters are the entries of an array, row by row."""
+    size = int(np.prod(shape))
+
+    def forward(params: ArrayLike) -> tuple[Array, None]:
+        return expect_array("params", params, ("B", size)).reshape(-1, *shape), None
+
+    def backward(dtheta: Array, cache: None) -> Array:
+        return dtheta.reshape(-1, size)
+
+    def jvp(params_dot: ArrayLike, cache: None) -> Array:
+        return expect_array("params_dot", params_dot, ("B", size)).reshape(-1, *shape)
+
+    return Pair(forward, backward, jvp)
+
+
+def _homography_forward(params: ArrayLike) -> tuple[Array, None]:
+    """Take eight entries of theta, row by row; the ninth is 1."""
+    params = expect_array("params", params, ("B", 8))
+    return np.insert(params, 8, 1, axis=1).reshape(-1, 3, 3), None
+
+
+def _homography_backward(dtheta: Array, cache: None) -> Array:
+    return dtheta.reshape(-1, 9)[:, :8]
+
+
+def _homography_jvp(params_dot: ArrayLike, cache: None) -> Array:
+    params_dot = expect_array("params_dot", params_dot, ("B", 8))
+    return np.insert(params_dot, 8, 0, axis=1).reshape(-1, 3, 3)
 
 
 _MATRICES = {
     "translation": (
         (0, 0),
-        affine.translation_matrix_forward,
-        affine.translation_matrix_backward,
-        affine.translation_matrix_jvp,
+        Pair(
+            affine.translation_matrix_forward,
+            affine.translation_matrix_backward,
+            affine.translation_matrix_jvp,
+        ),
     ),
     "attention": (
         (1, 0, 0),
-        affine.attention_matrix_forward,
-        affine.attention_matrix_backward,
-        affine.attention_matrix_jvp,
+        Pair(
+            affine.attention_matrix_forward,
+            affine.attention_matrix_backward,
+            affine.attention_matrix_jvp,
+        ),
     ),
     "rigid": (
         (0, 0, 0),
-        affine.rigid_matrix_forward,
-        affine.rigid_matrix_backward,
-        affine.rigid_matrix_jvp,
+        Pair(
+            affine.rigid_matrix_forward,
+            affine.rigid_matrix_backward,
+            affine.rigid_matrix_jvp,
+        ),
     ),
     "similarity": (
         (1, 0, 0, 0),
-        affine.similarity_matrix_forward,
-        affine.similarity_matrix_backward,
-        affine.similarity_matrix_jvp,
+        Pair(
+            affine.similarity_matrix_forward,
+            affine.similarity_matrix_backward,
+            affine.similarity_matrix_jvp,
+        ),
     ),
-    "affine": (
-        (1, 0, 0, 0, 1, 0),
-        _affine_matrix_forward,
-        _affine_matrix_backward,
-        _affine_matrix_jvp,
+    "affine": ((1, 0, 0, 0, 1, 0), _reshaped(2, 3)),
+    "affine3d": ((1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), _reshaped(3, 4)),
+    "projective": (
+        (1, 0, 0, 0, 1, 0, 0, 0),
+        Pair(_homography_forward, _homography_backward, _homography_jvp),
     ),
 }
 
-TRANSFORMS = tuple(_MATRICES)
-"""Names that `get_transform` knows."""
+
+# ---------------------------------------------------------------------- matrices to grids
 
 
-def get_transform(name: str, out_shape: Sequence[int], *, align_corners: bool = True) -> Transform:
+def _matrix_transform(name: str, G: Array) -> Transform:
+    """A matrix from the parameters, then its grid."""
+    grid = Pair(
+        partial(affine.affine_grid_forward, G=G),
+        affine.affine_grid_backward,
+        affine.affine_grid_jvp,
+    )
+    if name == "projective":
+        grid = Pair(
+            partial(projective_grid_forward, G=G), projective_grid_backward, projective_grid_jvp
+        )
+    identity, matrix = _MATRICES[name]
+    return chain(identity, matrix, grid)
+
+
+# -------------------------------------------------------------------------- control points
+
+
+def _tps(G: Array, *, control_shape: Sequence[int] = (4, 4), stiffness: float = 0.0) -> Transform:
+    points = regular_points(expect_sizes("control_shape", control_shape, (2,)))
+    return _control_point_transform(points, thin_plate_basis(points, G, stiffness=stiffness), G)
+
+
+def _bspline(G: Array, *, control_shape: Sequence[int] = (4, 4)) -> Transform:
+    return _control_point_transform(
+        bspline_points(control_shape), bspline_basis(control_shape, G), G
+    )
+
+
+def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
+    """grid = B theta, computed as G + B (theta - points): the same, as B points = G.
+
+    So the round-off of the basis is one of the displacements, none at the identity.
+    """
+    reshape = _reshaped(*points.shape)
+
+    def forward(params: ArrayLike) -> tuple[Array, None]:
+        theta, cache = reshape.forward(params)
+        return theta - points.astype(theta.real.dtype), cache
+
+    return chain(
+        points.ravel(),
+        Pair(forward, reshape.backward, reshape.jvp),
+        Pair(partial(basis_grid_forward, B=B), basis_grid_backward, basis_grid_jvp),
+        Pair(partial(flow_grid_forward, G=G), flow_grid_backward, flow_grid_jvp),
+    )
+
+
+_SPLINES: Mapping[str, Callable[..., Transform]] = {"tps": _tps, "bspline": _bspline}
+
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "tps": ("control_shape", "stiffness"),
+    "bspline": ("control_shape",),
+}
+
+TRANSFORMS_3D = ("affine3d",)
+"""Names that `get_transform` knows, of transforms onto volumes."""
+
+TRANSFORMS = (*(name for name in _MATRICES if name not in TRANSFORMS_3D), *_SPLINES)
+"""Names that `get_transform` knows, of transforms onto pictures."""
+
+
+def get_transform(
+    name: str, out_shape: Sequence[int], *, align_corners: bool = True, **options: Any
+) -> Transform:
     """Return the transform of that name onto an output of size `out_shape`.
 
     Parameters
     ----------
-    name : "translation", "attention", "rigid", "similarity" or "affine"
-        Their parameters are those of ``<name>_matrix_forward``; of the affine transform
-        they are the six entries of theta, row by row.
-    out_shape : (H', W')
+    name : str
+        One of `TRANSFORMS` or of `TRANSFORMS_3D`; the parameters are
+
+        ==============  =================================================================
+        "translation"   tx, ty
+        "attention"     s, tx, ty
+        "rigid"         angle, tx, ty
+        "similarity"    s, angle, tx, ty
+        "affine"        the six entries of theta (2, 3), row by row
+        "affine3d"      the twelve entries of theta (3, 4), row by row
+        "projective"    eight entries of theta (3, 3), row by row; the ninth is 1
+        "tps"           x, y of each control point in the source, row by row
+        "bspline"       x, y of each control point in the source, row by row
+        ==============  =================================================================
+    out_shape : (H', W'), or (D', H', W') for "affine3d"
         Size of the output, in pixels.
     align_corners : bool
         Corner rule of the target grid, see `target_grid`.
+    **options
+        "tps" takes ``control_shape=(4, 4)``, see `regular_points`, and ``stiffness=0.0``, see
+        `thin_plate_basis`; "bspline" takes ``control_shape=(4, 4)``, see `bspline_points`.
 
     Returns
     -------
@@ -127,15 +278,28 @@ def get_transform(name: str, out_shape: Sequence[int], *, align_corners: bool = 
 
     Raises
     ------
+    TypeError
+        The transform has no option of that name.
     ValueError
-        The name is unknown, or the size is not two positive integers.
+        The name is unknown, the size is not two (three) positive integers, or the value of
+        an option does not fit.
 
     Examples
     --------
     >>> rigid = get_transform("rigid", (4, 5))
     >>> rigid.n_params, rigid.identity.tolist(), rigid.forward(np.zeros((7, 3)))[0].shape
     (3, [0.0, 0.0, 0.0], (7, 4, 5, 2))
+    >>> get_transform("tps", (4, 5), control_shape=(3, 2)).n_params
+    12
     """
-    expect_choice("name", name, TRANSFORMS)
-    G = target_grid(expect_sizes("out_shape", out_shape, (2,)), align_corners=align_corners)
-    return _onto_affine(*_MATRICES[name], G)
+    expect_choice("name", name, (*TRANSFORMS, *TRANSFORMS_3D))
+    known = _OPTIONS.get(name, ())
+    for option in options:
+        if option not in known:
+            expected = " or ".join(repr(k) for k in known) or "none"
+            raise TypeError(f"options of {name!r}: expected {expected}, got {option!r}")
+    axes = 3 if name in TRANSFORMS_3D else 2
+    G = target_grid(expect_sizes("out_shape", out_shape, (axes,)), align_corners=align_corners)
+    if name in _SPLINES:
+        return _SPLINES[name](G, **options)
+    return _matrix_transform(name, G)

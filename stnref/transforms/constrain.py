@@ -1,0 +1,256 @@
+r"""Constraints on parameters: what a net predicts is *raw*, what a transform takes is bounded.
+
+For each parameter p a constraint says how it comes from a raw number r on the whole line:
+
+====================  ====================================  =====================
+`FREE`                p = r                                 dp/dr = 1
+`bounded(low, high)`  p = low + (high - low)(1 + tanh r)/2  (high - low)/2 / cosh^2 r
+`positive(scale)`     p = scale e^r                         p
+`fixed(value)`        p = value, without an r
+====================  ====================================  =====================
+
+`constrained` puts them in front of a transform of the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stnref.transforms.registry import Pair, Transform, chain
+from stnref.validation import Array, expect_array
+
+
+class Learnt(NamedTuple):
+    """A parameter that is learnt, through a raw one.
+
+    Attributes
+    ----------
+    text : str
+        The constraint in words.
+    value, slope : callable
+        The parameter and its derivative, from an array of raw values.
+    raw : callable
+        The inverse of `value`, NaN or infinite where there is none.
+    """
+
+    text: str
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    raw: Callable[[float], float]
+
+
+class Fixed(NamedTuple):
+    """A parameter that is not learnt."""
+
+    value: float
+
+
+Constraint: TypeAlias = Learnt | Fixed
+
+FREE = Learnt("free", value=lambda r: r, slope=np.ones_like, raw=lambda p: p)
+"""The parameter is the raw one."""
+
+
+def fixed(value: float) -> Constraint:
+    """Hold the parameter at `value`; the raw parameters do not have it.
+
+    Raises
+    ------
+    ValueError
+        `value` is not finite.
+
+    Examples
+    --------
+    >>> constrain_forward(np.array([[3.0, 4.0]]), [FREE, fixed(0.5), FREE])[0].tolist()
+    [[3.0, 0.5, 4.0]]
+    """
+    _expect("value", value, np.isfinite(value), "a finite number")
+    return Fixed(float(value))
+
+
+def bounded(low: float, high: float) -> Constraint:
+    """Keep the parameter between two bounds, by tanh; raw 0 is the middle.
+
+    Raises
+    ------
+    ValueError
+        The bounds are not finite, or `high` is not above `low`.
+
+    Examples
+    --------
+    >>> constrain_forward(np.array([[0.0], [100.0]]), [bounded(0, 3)])[0].tolist()
+    [[1.5], [3.0]]
+    """
+    low, high = float(low), float(high)
+    _expect("low", low, np.isfinite(low), "a finite number")
+    _expect("high", high, low < high < np.inf, f"a finite number above {low}")
+    half = (high - low) / 2
+    return Learnt(
+        f"bounded({low}, {high})",
+        value=lambda r: low + half * (1 + np.tanh(r)),
+        slope=lambda r: half * (1 - np.tanh(r) ** 2),
+        raw=lambda p: float(np.arctanh((p - low) / half - 1)) if low < p < high else np.nan,
+    )
+
+
+def positive(scale: float = 1.0) -> Constraint:
+    """Keep the parameter above 0, by exp; raw 0 is `scale`.
+
+    Raises
+    ------
+    ValueError
+        `scale` is not finite and above 0.
+
+    Examples
+    --------
+    >>> constrain_forward(np.array([[0.0], [np.log(2)]]), [positive(0.5)])[0].tolist()
+    [[0.5], [1.0]]
+    """
+    scale = float(scale)
+    _expect("scale", scale, 0 < scale < np.inf, "a finite number above 0")
+    return Learnt(
+        f"positive({scale})",
+        value=lambda r: scale * np.exp(r),
+        slope=lambda r: scale * np.exp(r),
+        raw=lambda p: float(np.log(p / scale)) if p > 0 else np.nan,
+    )
+
+
+class ConstrainCache(NamedTuple):
+    """The slope of each learnt parameter, and which ones these are."""
+
+    slope: Array  # (B, number of raw parameters)
+    learnt: tuple[int, ...]
+    n_params: int
+
+
+def constrain_forward(
+    raw: ArrayLike, constraints: Sequence[Constraint]
+) -> tuple[Array, ConstrainCache]:
+    """Return the parameters of the raw ones.
+
+    Parameters
+    ----------
+    raw : (B, number of constraints that are not fixed)
+    constraints : sequence of constraints
+        One for each parameter.
+
+    Returns
+    -------
+    params : (B, number of constraints)
+        In raw's dtype.
+    cache : ConstrainCache
+
+    Raises
+    ------
+    TypeError, ValueError
+        The dtype or the shape of `raw` does not fit, or all parameters are fixed.
+
+    Examples
+    --------
+    >>> constraints = [positive(), fixed(0.25), bounded(-1, 1)]
+    >>> constrain_forward(np.zeros((1, 2)), constraints)[0].tolist()
+    [[1.0, 0.25, 0.0]]
+    """
+    learnt = _learnt(constraints)
+    raw = expect_array("raw", raw, ("B", len(learnt)))
+    params = np.empty((len(raw), len(constraints)), raw.dtype)
+    slope = np.empty_like(raw)
+    columns = iter(range(len(learnt)))
+    for k, constraint in enumerate(constraints):
+        if isinstance(constraint, Fixed):
+            params[:, k] = constraint.value
+        else:
+            column = next(columns)
+            params[:, k] = constraint.value(raw[:, column])
+            slope[:, column] = constraint.slope(raw[:, column])
+    return params, ConstrainCache(slope, learnt, len(constraints))
+
+
+def constrain_backward(dparams: ArrayLike, cache: ConstrainCache) -> Array:
+    """Return draw = dparams dp/dr; the gradients to fixed parameters are dropped."""
+    slope, learnt, n_params = cache
+    dparams = expect_array("dparams", dparams, (len(slope), n_params))
+    return dparams[:, learnt] * slope
+
+
+def constrain_jvp(raw_dot: ArrayLike, cache: ConstrainCache) -> Array:
+    """Return params_dot = raw_dot dp/dr, and 0 for fixed parameters."""
+    slope, learnt, n_params = cache
+    learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope
+    params_dot = np.zeros((len(slope), n_params), learnt_dot.dtype)
+    params_dot[:, learnt] = learnt_dot
+    return params_dot
+
+
+def constrained(transform: Transform, constraints: Mapping[int, Constraint]) -> Transform:
+    """Put constraints in front of a transform: the net then predicts the raw parameters.
+
+    Parameters
+    ----------
+    transform : Transform
+    constraints : mapping
+        From the index of a parameter to its constraint; the others are free.
+
+    Returns
+    -------
+    Transform
+        Its `identity` is the raw parameters at which the learnt ones are those of the
+        transform's identity; a fixed one holds its value, whatever the identity has there.
+
+    Raises
+    ------
+    ValueError
+        There is no parameter of an index, all are fixed, or the identity's parameter lies
+        outside of its bounds.
+
+    Examples
+    --------
+    Attention with the scale fixed, the translation learnt:
+
+    >>> from stnref.transforms.registry import get_transform
+    >>> window = constrained(get_transform("attention", (4, 5)), {0: fixed(0.5)})
+    >>> window.n_params, window.identity.tolist()
+    (2, [0.0, 0.0])
+    >>> window.forward(np.array([[0.25, 0.0]]))[0][0, 0, 0].tolist()
+    [-0.25, -0.5]
+    """
+    n = transform.n_params
+    for index in constraints:
+        _expect("constraints", index, index in range(n), f"indices from 0 to {n - 1}")
+    each = [constraints.get(k, FREE) for k in range(n)]
+    identity = [_raw(k, each[k], float(transform.identity[k])) for k in _learnt(each)]
+    return chain(
+        identity,
+        Pair(partial(constrain_forward, constraints=each), constrain_backward, constrain_jvp),
+        Pair(transform.forward, transform.backward, transform.jvp),
+    )
+
+
+def _raw(k: int, constraint: Constraint, value: float) -> float:
+    """Return the raw parameter at which parameter k is `value`."""
+    assert isinstance(constraint, Learnt)
+    raw = constraint.raw(value)
+    if not np.isfinite(raw):
+        raise ValueError(
+            f"constraints[{k}]: expected the identity's {value} within, got {constraint.text}"
+        )
+    return raw
+
+
+def _learnt(constraints: Sequence[Constraint]) -> tuple[int, ...]:
+    """Return the indices of the parameters that are not fixed."""
+    learnt = tuple(k for k, c in enumerate(constraints) if not isinstance(c, Fixed))
+    if not learnt:
+        raise ValueError("constraints: expected at least one that is not fixed, got none")
+    return learnt
+
+
+def _expect(name: str, value: float, fits: object, expected: str) -> None:
+    if not fits:
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")

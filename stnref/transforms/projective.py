@@ -1,0 +1,106 @@
+r"""Projective transforms: a plane seen in perspective, a homography.
+
+With theta (3, 3), in normalised coordinates, *target to source* like the affine transform:
+
+.. math::  (X, Y, Z)^T = \theta \, (x^t, y^t, 1)^T, \qquad x^s = X / Z, \quad y^s = Y / Z
+
+A point with Z > 0 lies in front of the viewer. Z = 0 is the horizon, where the division fails;
+beyond it lies what is behind the viewer, and the formula would show it upside down. Points
+with Z <= ``HORIZON`` times the largest entry of theta's third row are *hidden*: they are sent
+to (``FAR``, ``FAR``), so that zeros padding reads 0 there, and they have no gradient. A net
+that tilts the plane too far thus goes on training on the points that are left.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stnref.validation import Array, expect_array
+
+HORIZON = 1e-4
+"""A point is hidden if Z is at most this much of the largest entry of theta's third row."""
+
+FAR = 1000.0
+"""Both normalised coordinates of a hidden point: outside of any picture."""
+
+
+class ProjectiveGridCache(NamedTuple):
+    """The target points, the grid, and 1 / Z."""
+
+    basis: Array  # (H', W', 3): (x, y, 1)
+    grid: Array  # (B, H', W', 2)
+    inverse_Z: Array  # (B, H', W', 1); 0 where the point is hidden
+
+
+def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, ProjectiveGridCache]:
+    """Transform the target grid G by the homographies theta.
+
+    Parameters
+    ----------
+    theta : (B, 3, 3)
+        Homographies, target to source. A positive factor on theta changes nothing; a negative
+        one turns front into back, so keep theta's last entry positive.
+    G : (H', W', 2)
+        Target grid, normalised; see `target_grid`. It is cast to theta's precision.
+
+    Returns
+    -------
+    grid : (B, H', W', 2)
+        Sampling grid, normalised, in theta's dtype; hidden points are at (FAR, FAR).
+    cache : ProjectiveGridCache
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit, or an axis is empty.
+
+    Notes
+    -----
+    Which points are hidden is asked of the real part. Near the horizon the grid leaves every
+    picture, so with zeros padding the rule changes the output smoothly; with the other
+    paddings hidden points read a pixel of the border or of a reflection, without a gradient.
+
+    Examples
+    --------
+    >>> from stnref.coordinates import target_grid
+    >>> tilt = np.array([[[1.0, 0, 0], [0, 1, 0], [0, 0.5, 1]]])
+    >>> projective_grid_forward(tilt, target_grid((2, 2)))[0][0, 0].tolist()
+    [[-2.0, -2.0], [2.0, -2.0]]
+    """
+    theta = expect_array("theta", theta, ("B", 3, 3))
+    G = expect_array("G", G, ("H", "W", 2)).astype(theta.real.dtype)
+    basis = np.concatenate([G, np.ones_like(G[..., :1])], axis=-1)  # (H', W', 3): (x, y, 1)
+    XYZ = _project(theta, basis)
+    XY, Z = XYZ[..., :2], XYZ[..., 2:]
+    size = np.abs(theta[:, 2].real).max(axis=-1).reshape(-1, 1, 1, 1)
+    visible = ~(Z.real <= HORIZON * size)  # (B, H', W', 1); a NaN passes, and is found later
+    inverse_Z = np.where(visible, 1 / np.where(visible, Z, 1), 0)
+    grid = np.where(visible, XY * inverse_Z, FAR)  # (B, H', W', 2)
+    return grid, ProjectiveGridCache(basis, grid, inverse_Z)
+
+
+def projective_grid_backward(dgrid: ArrayLike, cache: ProjectiveGridCache) -> Array:
+    """Return dtheta (B, 3, 3), all nine entries; hidden points have no part in it."""
+    basis, grid, inverse_Z = cache
+    dgrid = expect_array("dgrid", dgrid, grid.shape)
+    dXY = dgrid * inverse_Z
+    dZ = -(dXY * grid).sum(axis=-1, keepdims=True)
+    dXYZ = np.concatenate([dXY, dZ], axis=-1).reshape(len(grid), -1, 3)  # (B, P, 3)
+    return dXYZ.swapaxes(1, 2) @ basis.reshape(-1, 3)
+
+
+def projective_grid_jvp(theta_dot: ArrayLike, cache: ProjectiveGridCache) -> Array:
+    """Return grid_dot = (XY_dot - grid Z_dot) / Z; zero where the point is hidden."""
+    basis, grid, inverse_Z = cache
+    theta_dot = expect_array("theta_dot", theta_dot, (len(grid), 3, 3))
+    XYZ_dot = _project(theta_dot, basis)
+    return (XYZ_dot[..., :2] - grid * XYZ_dot[..., 2:]) * inverse_Z
+
+
+def _project(theta: Array, basis: Array) -> Array:
+    """Return (X, Y, Z) (B, H', W', 3)."""
+    XYZ = basis.reshape(-1, 3) @ theta.swapaxes(1, 2)
+    return XYZ.reshape(len(theta), *basis.shape)

@@ -1,0 +1,146 @@
+"""SymPy differentiates the forward and finds the backward: exactly, or to the last digit."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import sympy
+
+from stnref import (
+    attention_matrix_backward,
+    attention_matrix_forward,
+    loops,
+    rigid_matrix_backward,
+    rigid_matrix_forward,
+    similarity_matrix_backward,
+    similarity_matrix_forward,
+    target_grid,
+    translation_matrix_backward,
+    translation_matrix_forward,
+)
+from stnref.transforms import (
+    bounded,
+    constrain_backward,
+    constrain_forward,
+    positive,
+    projective_grid_backward,
+    projective_grid_forward,
+)
+
+
+def _symbols(letter: str, *shape: int) -> np.ndarray:
+    return np.array(sympy.symbols(f"{letter}0:{np.prod(shape)}")).reshape(shape)
+
+
+def _is_zero(expression: sympy.Expr) -> bool:
+    return sympy.cancel(sympy.together(expression)) == 0
+
+
+# ------------------------------------------------------------------------------- projective
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in front", "behind"])
+def test_projective_backward_is_the_symbolic_derivative(hidden: bool) -> None:
+    """All nine entries, two points, everything a symbol; only the sign of Z is given."""
+    theta, G = _symbols("t", 1, 3, 3), _symbols("x", 1, 2, 2)
+    dgrid = _symbols("g", 1, 1, 2, 2)
+    third_row = [0, 0, -1 if hidden else 1]
+    where = {**dict(zip(theta[0, 2], third_row, strict=True)), **dict.fromkeys(G.ravel(), 1)}
+
+    def shadow(value: object) -> sympy.Expr:
+        return sympy.sympify(value).subs(where)
+
+    L = sympy.sympify((dgrid * loops.projective_grid(theta, G, shadow)).sum())
+    dtheta = loops.projective_grid_backward(dgrid, theta, G, shadow)
+    for t, dt in zip(theta.ravel(), dtheta.ravel(), strict=True):
+        assert _is_zero(sympy.diff(L, t) - dt)
+        assert hidden == (sympy.sympify(dt) == 0)
+
+
+@pytest.mark.parametrize("slope", [0.3, 2.5], ids=["in front", "with a horizon"])
+def test_the_homography_is_the_loops(slope: float) -> None:
+    rng = np.random.default_rng(0)
+    theta, G = np.eye(3) + 0.2 * rng.standard_normal((2, 3, 3)), target_grid((3, 4))
+    theta[:, 2, 1] += slope
+    grid, cache = projective_grid_forward(theta, G)
+    dgrid = rng.standard_normal(grid.shape)
+    dtheta = projective_grid_backward(dgrid, cache)
+    np.testing.assert_allclose(grid, loops.projective_grid(theta, G), rtol=1e-13)
+    expected = loops.projective_grid_backward(dgrid, theta, G)
+    np.testing.assert_allclose(dtheta, expected, rtol=1e-12, atol=1e-12)
+
+
+# ------------------------------------------------------------------------ matrix parameters
+
+Formula = Callable[..., Sequence[sympy.Expr]]
+cos, sin = sympy.cos, sympy.sin
+
+MATRICES: dict[str, tuple[Callable, Callable, Formula, list[str]]] = {
+    "translation": (
+        translation_matrix_forward,
+        translation_matrix_backward,
+        lambda tx, ty: (1, 0, tx, 0, 1, ty),
+        ["1/3", "-2/7"],
+    ),
+    "attention": (
+        attention_matrix_forward,
+        attention_matrix_backward,
+        lambda s, tx, ty: (s, 0, tx, 0, s, ty),
+        ["5/4", "1/3", "-2/7"],
+    ),
+    "rigid": (
+        rigid_matrix_forward,
+        rigid_matrix_backward,
+        lambda a, tx, ty: (cos(a), -sin(a), tx, sin(a), cos(a), ty),
+        ["3/5", "1/3", "-2/7"],
+    ),
+    "similarity": (
+        similarity_matrix_forward,
+        similarity_matrix_backward,
+        lambda s, a, tx, ty: (s * cos(a), -s * sin(a), tx, s * sin(a), s * cos(a), ty),
+        ["5/4", "3/5", "1/3", "-2/7"],
+    ),
+}
+"""forward, backward, the matrix as it stands in the paper, and a place to compare at."""
+
+
+def _compare(
+    formula: Formula,
+    place: Sequence[str],
+    forward: Callable,
+    backward: Callable,
+) -> None:
+    """Compare values and gradients with SymPy's, worked out to thirty digits."""
+    p = sympy.symbols(f"p0:{len(place)}")
+    at = [sympy.Rational(value) for value in place]
+    out = [sympy.sympify(entry) for entry in formula(*p)]
+    dout = [sympy.Rational(k + 2, 7) for k in range(len(out))]
+    L = sum(d * entry for d, entry in zip(dout, out, strict=True))
+    where = dict(zip(p, at, strict=True))
+
+    def number(expression: sympy.Expr) -> float:
+        return float(expression.subs(where).evalf(30))
+
+    value, cache = forward(np.array([at], dtype=float))
+    np.testing.assert_allclose(value.ravel(), [number(entry) for entry in out], rtol=1e-15)
+    gradient = backward(np.array(dout, dtype=float).reshape(value.shape), cache)
+    np.testing.assert_allclose(gradient[0], [number(sympy.diff(L, q)) for q in p], rtol=2e-15)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_matrix_entries(name: str) -> None:
+    forward, backward, formula, place = MATRICES[name]
+    _compare(formula, place, forward, backward)
+
+
+def test_constraints() -> None:
+    def formula(r: sympy.Expr, q: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        return -sympy.Rational(1, 2) + sympy.Rational(5, 4) * (1 + sympy.tanh(r)), 3 * sympy.exp(q)
+
+    constraints = [bounded(-0.5, 2.0), positive(3.0)]
+    _compare(
+        formula,
+        ["2/3", "-5/4"],
+        lambda raw: constrain_forward(raw, constraints),
+        constrain_backward,
+    )
