@@ -9,12 +9,20 @@ import sympy
 from stnref import (
     attention_matrix_backward,
     attention_matrix_forward,
+    compose_backward,
+    compose_forward,
+    from_pixel_matrix_backward,
+    from_pixel_matrix_forward,
+    invert_backward,
+    invert_forward,
     loops,
     rigid_matrix_backward,
     rigid_matrix_forward,
     similarity_matrix_backward,
     similarity_matrix_forward,
     target_grid,
+    to_pixel_matrix_backward,
+    to_pixel_matrix_forward,
     translation_matrix_backward,
     translation_matrix_forward,
 )
@@ -122,9 +130,11 @@ def _compare(
         return float(expression.subs(where).evalf(30))
 
     value, cache = forward(np.array([at], dtype=float))
-    np.testing.assert_allclose(value.ravel(), [number(entry) for entry in out], rtol=1e-15)
+    np.testing.assert_allclose(value.ravel(), [number(entry) for entry in out], rtol=1e-14)
     gradient = backward(np.array(dout, dtype=float).reshape(value.shape), cache)
-    np.testing.assert_allclose(gradient[0], [number(sympy.diff(L, q)) for q in p], rtol=2e-15)
+    np.testing.assert_allclose(
+        gradient[0], [number(sympy.diff(L, q)) for q in p], rtol=1e-14, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("name", MATRICES)
@@ -143,4 +153,78 @@ def test_constraints() -> None:
         ["2/3", "-5/4"],
         lambda raw: constrain_forward(raw, constraints),
         constrain_backward,
+    )
+
+
+# ------------------------------------------------------------------------------ the algebra
+
+PLACE = ["5/4", "1/3", "-2/7", "-3/8", "6/5", "1/9"]
+
+
+def _homogeneous(entries: Sequence[sympy.Expr]) -> sympy.Matrix:
+    return sympy.Matrix([entries[:3], entries[3:], [0, 0, 1]])
+
+
+def _entries(matrix: sympy.Matrix) -> list[sympy.Expr]:
+    return list(matrix[:2, :])
+
+
+def _affine(params: np.ndarray) -> np.ndarray:
+    return params.reshape(-1, 2, 3)
+
+
+def _flat(*gradients: np.ndarray) -> np.ndarray:
+    return np.concatenate([gradient.reshape(1, -1) for gradient in gradients], axis=1)
+
+
+def test_compose() -> None:
+    _compare(
+        lambda *p: _entries(_homogeneous(p[:6]) * _homogeneous(p[6:])),
+        [*PLACE, *PLACE[::-1]],
+        lambda p: compose_forward(_affine(p[:, :6]), _affine(p[:, 6:])),
+        lambda dC, cache: _flat(*compose_backward(dC, cache)),
+    )
+
+
+def test_invert() -> None:
+    _compare(
+        lambda *p: _entries(_homogeneous(p).inv()),
+        PLACE,
+        lambda p: invert_forward(_affine(p)),
+        lambda dN, cache: _flat(invert_backward(dN, cache)),
+    )
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("direction", ["to", "from"])
+def test_pixel_matrices(direction: str, align_corners: bool) -> None:
+    """M = N_in A N_out^-1, where N takes normalised coordinates to pixels."""
+    in_shape, out_shape = (4, 5), (3, 6)
+
+    def to_pixels(shape: tuple[int, int]) -> sympy.Matrix:
+        (H, W), less = shape, 1 if align_corners else 0
+        half = sympy.Rational(1, 2)
+        return sympy.Matrix(
+            [
+                [(W - less) * half, 0, (W - 1) * half],
+                [0, (H - less) * half, (H - 1) * half],
+                [0, 0, 1],
+            ]
+        )
+
+    N_in, N_out = to_pixels(in_shape), to_pixels(out_shape)
+    forward, backward = {
+        "to": (to_pixel_matrix_forward, to_pixel_matrix_backward),
+        "from": (from_pixel_matrix_forward, from_pixel_matrix_backward),
+    }[direction]
+
+    def formula(*p: sympy.Expr) -> list[sympy.Expr]:
+        A = _homogeneous(p)
+        return _entries(N_in * A * N_out.inv() if direction == "to" else N_in.inv() * A * N_out)
+
+    _compare(
+        formula,
+        PLACE,
+        lambda p: forward(_affine(p), in_shape, out_shape, align_corners=align_corners),
+        lambda dM, cache: _flat(backward(dM, cache)),
     )
