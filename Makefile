@@ -7,7 +7,7 @@ RUN := $(BIN)/stnref train --data digits --distortion R --resume
 
 train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
 	$(RUN) --model cnn --out runs/cnn
-	$(RUN) --model st-cnn --out runs/st-cnn
+	$(RUN) --model st-cnn --transform rigid --out runs/st-cnn
 	$(BIN)/stnref evaluate runs/cnn runs/st-cnn
 
 test: .venv/test.stamp  ## run all tests

@@ -303,6 +303,83 @@ def sample_backward(
     return _unboxed(dU), _unboxed(dpoints)
 
 
+def sample_volume(
+    U: Objects,
+    points: Objects,
+    shadow: Shadow = real,
+    *,
+    kernel: str = "linear",
+    padding: str = "zeros",
+) -> Objects:
+    """Equation 3 with one more factor: V_i^c = sum_onm U_onm^c k(x_i-m) k(y_i-n) k(z_i-o).
+
+    Parameters
+    ----------
+    U : (B, D, H, W, C)
+    points : (B, D', H', W', 3)
+        (x, y, z) in pixels.
+    shadow, kernel, padding
+        See `sample`.
+
+    Returns
+    -------
+    V : (B, D', H', W', C)
+    """
+    (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
+    support, divisor, k, _ = KERNELS[kernel]
+    V = np.zeros((*sizes, C), dtype=object)
+    for index in np.ndindex(sizes):
+        x, y, z = points[index]
+        for o in lattice_points(z, support, shadow):
+            for n in lattice_points(y, support, shadow):
+                for m in lattice_points(x, support, shadow):
+                    plane, row = extend(o, D, padding), extend(n, H, padding)
+                    column = extend(m, W, padding)
+                    if plane is None or row is None or column is None:
+                        continue
+                    weight = k(x - m, shadow) * k(y - n, shadow) * k(z - o, shadow)
+                    for c in range(C):
+                        V[index][c] += U[index[0], plane, row, column, c] * weight
+    return _unboxed(V if divisor == 1 else V / divisor**3)
+
+
+def sample_volume_backward(
+    dV: Objects,
+    U: Objects,
+    points: Objects,
+    shadow: Shadow = real,
+    *,
+    kernel: str = "linear",
+    padding: str = "zeros",
+) -> tuple[Objects, Objects]:
+    """Equations 6 and 7 with one more factor: dU (B, D, H, W, C), dpoints (B, D', H', W', 3)."""
+    (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
+    support, divisor, k, dk = KERNELS[kernel]
+    options = ("right", shadow) if kernel == "linear" else (shadow,)
+    dU = np.zeros(U.shape, dtype=object)
+    dpoints = np.zeros(points.shape, dtype=object)
+    for index in np.ndindex(sizes):
+        x, y, z = points[index]
+        for o in lattice_points(z, support, shadow):
+            for n in lattice_points(y, support, shadow):
+                for m in lattice_points(x, support, shadow):
+                    plane, row = extend(o, D, padding), extend(n, H, padding)
+                    column = extend(m, W, padding)
+                    if plane is None or row is None or column is None:
+                        continue
+                    k_x, k_y, k_z = k(x - m, shadow), k(y - n, shadow), k(z - o, shadow)
+                    dk_x, dk_y, dk_z = dk(x - m, *options), dk(y - n, *options), dk(z - o, *options)
+                    for c in range(C):
+                        dU[index[0], plane, row, column, c] += dV[index][c] * k_x * k_y * k_z
+                        value = dV[index][c] * U[index[0], plane, row, column, c]
+                        dpoints[index][0] += value * dk_x * k_y * k_z
+                        dpoints[index][1] += value * k_x * dk_y * k_z
+                        dpoints[index][2] += value * k_x * k_y * dk_z
+    if divisor != 1:
+        dU, dpoints = dU / divisor**3, dpoints / divisor**3
+    return _unboxed(dU), _unboxed(dpoints)
+
+
 def _unboxed(array: Objects) -> Objects:
     """Return floats and complex numbers in an array of their own dtype, others as objects."""
     values = array.ravel().tolist()

@@ -158,3 +158,42 @@ def test_every_kernel_and_padding_has_its_symbolic_derivative(
         [*s.U.ravel(), s.x, s.y], [*dU.ravel(), *dpoints.ravel()], strict=True
     ):
         assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_sampler_of_volumes_is_the_loops(kernel: str, padding: str) -> None:
+    rng = np.random.default_rng(4)
+    U = rng.standard_normal((2, 2, 3, 4, 2))
+    points = rng.integers(-5, 8, (2, 1, 2, 3, 3)) + rng.choice([0, 0.3, 0.8], (2, 1, 2, 3, 3))
+    V, cache = sample_forward(U, points, kernel=kernel, padding=padding)
+    dV = rng.standard_normal(V.shape)
+    options = {"kernel": kernel, "padding": padding}
+    by_loops = loops.sample_volume(U, points, **options).astype(float)
+    np.testing.assert_allclose(V, by_loops, rtol=1e-12, atol=1e-12)
+    expected = loops.sample_volume_backward(dV, U, points, **options)
+    for ours, theirs in zip(sample_backward(dV, cache), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.astype(float), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_loops_of_volumes_have_their_symbolic_derivative(kernel: str, padding: str) -> None:
+    """Coordinates are symbols; the map is whole numbers, to keep the polynomials short."""
+    U = np.arange(1, 9).reshape(1, 2, 2, 2, 1) ** 2
+    p = sympy.symbols("x y z")
+    where = dict(zip(p, map(sympy.Rational, ("1/3", "-2/7", "5/4")), strict=True))
+    points = np.empty((1, 1, 1, 1, 3), dtype=object)
+    points[0, 0, 0, 0] = p
+
+    def shadow(value: object) -> sympy.Expr:
+        return sympy.sympify(value).subs(where)
+
+    options = {"kernel": kernel, "padding": padding}
+    V = loops.sample_volume(U.astype(object), points, shadow, **options)
+    one = np.ones((1, 1, 1, 1, 1), dtype=object)
+    dU, dpoints = loops.sample_volume_backward(one, U.astype(object), points, shadow, **options)
+    L = sympy.sympify(V.ravel()[0])
+    for variable, gradient in zip(p, dpoints.ravel(), strict=True):
+        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
+    assert sympy.expand((dU * U).sum() - L) == 0  # linear in U
