@@ -83,7 +83,7 @@ assert shrunk.max() > 1
 # ## Pull: reverse mapping
 #
 # Now walk over the *output*. Pixel q comes from $T^{-1} q$; we read the input there, for now at the nearest pixel. Every
-# output pixel gets exactly one value: no holes, no overlaps, whatever T is.
+# output pixel gets exactly one value: no holes, no overlaps, whatever invertible T is.
 
 # %%
 T_inverse = np.linalg.inv(T)

@@ -48,7 +48,7 @@ by_hand = theta[0] @ np.array([*G[i, j], 1])  # equation 1, for one pixel
 np.testing.assert_allclose(grid[0, i, j], by_hand, atol=1e-15)
 
 # %% [markdown]
-# The affine transform has six parameters. Families with fewer are maps onto its matrix; fewer parameters are easier to learn
+# The affine transform has six parameters. Families with fewer are maps into its matrices; fewer parameters are easier to learn
 # and cannot go astray in as many ways.
 
 # %%
@@ -104,8 +104,8 @@ np.testing.assert_array_equal(V[..., 3:4], alone)
 # ## The localisation net
 #
 # It looks at the input and says what theta is to be, for *each picture of its own*: that is what makes the module adaptive. It
-# may be any net, as long as it ends in a regression layer with as many outputs as theta has entries: 6 for the affine
-# transform, 2 for a translation.
+# may be any net, as long as it ends in a regression layer with as many outputs as the transform has parameters: 6 for
+# the affine one, 2 for a translation.
 #
 # To see it at work without training, here is one that is not learnt: it computes the principal axis of the ink and answers
 # with the angle that turns it upright.

@@ -71,7 +71,7 @@ np.testing.assert_allclose(dU[0, :, :, 0], expected, atol=1e-15)
 #
 # This is the step that makes a transformer learnable. Only the kernel depends on x, so its slope takes its place (equation 7):
 #
-# $$\frac{\partial V}{\partial x} = \sum_{n,m} U_{nm}\,k'(x - m)\,k(y - n), \qquad k'(t) = -1 \text{ right of the pixel}, +1 \text{ left of it}.$$
+# $$\frac{\partial V}{\partial x} = \sum_{n,m} U_{nm}\,k'(x - m)\,k(y - n), \qquad k'(t) = -1 \text{ for } 0 < t < 1,\ +1 \text{ for } -1 < t < 0,\ 0 \text{ beyond}.$$
 #
 # The columns m and m + 1 of the cell get the factors -1 and +1: the slope is the *difference between the columns*, interpolated
 # along y. If there are several channels, they are summed: a point moves through all of them at once.
@@ -105,7 +105,7 @@ axes[1].set(ylabel="dV/dx", xlabel="x")
 # ## At a pixel
 #
 # At x = 2 there is a slope to the left, 4 - 5 = -1, and one to the right, 9 - 4 = +5, and no derivative. The library takes the right
-# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is no slope of anything; and a
+# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c, with slope 0 on both sides, gets c); and a
 # central difference gives the mean of both slopes, with confidence:
 
 # %%

@@ -33,6 +33,7 @@ from stnref.sampler import (
     sample_jvp,
 )
 from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache
+from stnref.splat import splat_backward, splat_forward, splat_jvp
 from stnref.taps import SampleCache
 from stnref.transforms import (
     FREE,
@@ -303,6 +304,29 @@ def _sampler_operations(rng: np.random.Generator) -> dict[str, Operation]:
             branch=_cells,
         ),
     }
+    for kernel, padding in (
+        ("linear", "border"),
+        ("linear", "reflection_centres"),
+        ("cubic", "zeros"),
+        ("cubic", "reflection_edges"),
+        ("bspline3", "border"),
+    ):
+        operations[f"sample, {kernel}, {padding}"] = Operation(
+            partial(sample_forward, kernel=kernel, padding=padding),
+            sample_backward,
+            {"U": normal((2, 4, 5, 2)), "points": uniform(-4, 8, (2, 3, 2, 2))},
+            sample_jvp,
+            linear=kernel == "linear",
+            branch=_cells,
+        )
+    for mean in (False, True):
+        operations["splat, normalize" if mean else "splat"] = Operation(
+            partial(splat_forward, shape=(4, 5), normalize=mean),
+            splat_backward,
+            {"image": normal((2, 3, 2, 2)), "points": uniform(-0.5, 3.5, (2, 3, 2, 2))},
+            splat_jvp,
+            branch=lambda cache: _cells(cache.sample),
+        )
     for aligned in (True, False):
         operations[f"grid_sample, align_corners={aligned}"] = Operation(
             partial(grid_sample_forward, align_corners=aligned),
