@@ -74,6 +74,42 @@ def affine_grid_backward(dgrid: Objects, G: Objects) -> Objects:
     return _unboxed(dtheta)
 
 
+def basis_grid(theta: Objects, B: Objects) -> Objects:
+    """T_theta = M_theta B, section 3.2: grid_ij = sum_k B_ijk theta_k.
+
+    Parameters
+    ----------
+    theta : (B, K, 2)
+    B : (H', W', K)
+
+    Returns
+    -------
+    grid : (B, H', W', 2)
+    """
+    batch, (H, W, K) = len(theta), B.shape
+    grid = np.zeros((batch, H, W, 2), dtype=object)
+    for b in range(batch):
+        for i in range(H):
+            for j in range(W):
+                for k in range(K):
+                    for a in range(2):
+                        grid[b, i, j, a] += B[i, j, k] * theta[b, k, a]
+    return _unboxed(grid)
+
+
+def basis_grid_backward(dgrid: Objects, B: Objects) -> Objects:
+    """dtheta_k = sum_ij B_ijk dgrid_ij; (B, K, 2)."""
+    batch, (H, W, K) = len(dgrid), B.shape
+    dtheta = np.zeros((batch, K, 2), dtype=object)
+    for b in range(batch):
+        for i in range(H):
+            for j in range(W):
+                for k in range(K):
+                    for a in range(2):
+                        dtheta[b, k, a] += B[i, j, k] * dgrid[b, i, j, a]
+    return _unboxed(dtheta)
+
+
 def bilinear(t: Number, shadow: Shadow = real) -> Number:
     """One factor of equation 5: max(0, 1 - |t|) for the distance t = x - m.
 
@@ -301,6 +337,62 @@ def sample_backward(
     if divisor != 1:
         dU, dpoints = dU / divisor**2, dpoints / divisor**2
     return _unboxed(dU), _unboxed(dpoints)
+
+
+def splat(
+    image: Objects, points: Objects, shape: tuple[int, int], shadow: Shadow = real
+) -> Objects:
+    """Forward mapping: every pixel of the image is shared out among those around its point.
+
+    Parameters
+    ----------
+    image : (B, H', W', C)
+    points : (B, H', W', 2)
+        (x, y) in pixels of the canvas.
+    shape : (H, W)
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    canvas : (B, H, W, C)
+    """
+    (B, H_out, W_out, C), (H, W) = image.shape, shape
+    canvas = np.zeros((B, H, W, C), dtype=object)
+    for b in range(B):
+        for i in range(H_out):
+            for j in range(W_out):
+                x, y = points[b, i, j]
+                for n in range(H):
+                    for m in range(W):
+                        weight = bilinear(x - m, shadow) * bilinear(y - n, shadow)
+                        for c in range(C):
+                            canvas[b, n, m, c] += weight * image[b, i, j, c]
+    return _unboxed(canvas)
+
+
+def splat_backward(
+    dcanvas: Objects, image: Objects, points: Objects, shadow: Shadow = real
+) -> tuple[Objects, Objects]:
+    """The gradients of `splat` to the image (B, H', W', C) and to the points (B, H', W', 2)."""
+    (B, H_out, W_out, C), (_, H, W, _) = image.shape, dcanvas.shape
+    dimage = np.zeros(image.shape, dtype=object)
+    dpoints = np.zeros(points.shape, dtype=object)
+    for b in range(B):
+        for i in range(H_out):
+            for j in range(W_out):
+                x, y = points[b, i, j]
+                for n in range(H):
+                    for m in range(W):
+                        k_x, k_y = bilinear(x - m, shadow), bilinear(y - n, shadow)
+                        dk_x = bilinear_slope(x - m, "right", shadow)
+                        dk_y = bilinear_slope(y - n, "right", shadow)
+                        for c in range(C):
+                            dimage[b, i, j, c] += dcanvas[b, n, m, c] * k_x * k_y
+                            value = dcanvas[b, n, m, c] * image[b, i, j, c]
+                            dpoints[b, i, j, 0] += value * dk_x * k_y
+                            dpoints[b, i, j, 1] += value * k_x * dk_y
+    return _unboxed(dimage), _unboxed(dpoints)
 
 
 def sample_volume(

@@ -39,11 +39,11 @@ class SpatialTransformer:
     Parameters
     ----------
     localisation : Layer
-        Any net from U (B, H, W, C) to features (B, n_features).
+        Any net from U (B, H, W, C), or (B, D, H, W, C), to features (B, n_features).
     n_features : int
         Number of features it gives; a linear layer takes them to theta.
-    out_shape : (H', W')
-        Size of the output in pixels, free of the input's.
+    out_shape : (H', W') or (D', H', W')
+        Size of the output in pixels, free of the input's; of volumes for "affine3d".
     transform : str or Transform
         A name for `get_transform`, or a transform of your own onto `out_shape`.
     align_corners : bool
@@ -72,7 +72,7 @@ class SpatialTransformer:
         self.localisation = localisation
         if isinstance(transform, str):
             transform = get_transform(transform, out_shape, align_corners=align_corners)
-        self.out_shape = expect_sizes("out_shape", out_shape, (2,))
+        self.out_shape = expect_sizes("out_shape", out_shape, (2, 3))
         self.transform = transform
         self.align_corners = align_corners
         self.regression = Linear(n_features, transform.n_params)
@@ -91,17 +91,17 @@ class SpatialTransformer:
     def forward(
         self, U: ArrayLike, params: Params | None = None
     ) -> tuple[Array, SpatialTransformerCache]:
-        """Return V (B, H', W', C) and the cache.
+        """Return V (B, H', W', C), or (B, D', H', W', C), and the cache.
 
         Raises
         ------
         TypeError, ValueError
-            U is not (B, H, W, C) of a floating dtype, or the features are not
-            (B, n_features).
+            U is not a batch of maps, or of volumes, of a floating dtype, or the features are
+            not (B, n_features).
         NonFiniteError
             theta sends the grid to a NaN or to infinity: training has diverged.
         """
-        U = expect_array("U", U, ("B", "H", "W", "C"))
+        U = expect_array("U", U, ("B", *"DHW"[3 - len(self.out_shape) :], "C"))
         features, localisation = self.localisation.forward(U, under("localisation", params))
         theta, regression = self.regression.forward(features, under("regression", params))
         grid, transform = self.transform.forward(theta)

@@ -16,7 +16,8 @@ rounded once, at the end. On the lattice the slope is the right one.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -33,10 +34,10 @@ class Case(NamedTuple):
     ----------
     note : str
         What is tricky.
-    U : (B, H, W, C)
-    points : (B, H', W', 2)
-        (x, y) in pixels.
-    dV : (B, H', W', C)
+    U : (B, H, W, C) or (B, D, H, W, C)
+    points : (B, H', W', 2) or (B, D', H', W', 3)
+        (x, y) or (x, y, z) in pixels.
+    dV : (B, H', W', C) or (B, D', H', W', C)
         Upstream gradient.
     V, dU, dpoints : shapes of dV, U, points
         What is expected.
@@ -57,7 +58,7 @@ class Case(NamedTuple):
         where n - 1 or n is a power of two. An axis of size one has no inverse with aligned
         corners.
         """
-        return normalize(self.points, self.U.shape[1:3], align_corners=align_corners)
+        return normalize(self.points, self.U.shape[1:-1], align_corners=align_corners)
 
 
 def cases(
@@ -82,16 +83,26 @@ def cases(
     """
     expect_choice("kernel", kernel, loops.KERNELS)
     expect_choice("padding", padding, ("zeros", "border", *loops.FOLDS))
+    solved = _solve_all(kernel, padding)
+    return {
+        name: Case(case.note, *(array.astype(dtype) for array in case[1:]))
+        for name, case in solved.items()
+    }
+
+
+@cache
+def _solve_all(kernel: str, padding: str) -> dict[str, Case]:
+    """Solve every problem once, in float64; the callers get copies."""
     solved = {}
     for name, (note, size, points) in _problems().items():
         if name == "huge coordinates" and padding in loops.FOLDS:
             continue  # two lattice points that far out are one float
-        solved[name] = _solve(note, size, points, kernel, padding, dtype)
+        solved[name] = _solve(note, size, points, kernel, padding)
     return solved
 
 
-def _problems() -> dict[str, tuple[str, tuple[int, int, int, int], Array]]:
-    """Name -> note, (B, H, W, C), and points (B, H', W', 2)."""
+def _problems() -> dict[str, tuple[str, tuple[int, ...], Array]]:
+    """Name -> note, the shape of U, and points (B, H', W', 2) or (B, D', H', W', 3)."""
     rng = np.random.default_rng(1506)
     size = (2, 4, 5, 2)  # H is not W; two pictures, two channels
 
@@ -103,6 +114,7 @@ def _problems() -> dict[str, tuple[str, tuple[int, int, int, int], Array]]:
         return np.concatenate([points, points[:, ::-1, ::-1]])
 
     inside = rng.integers(0, 3, (2, 3, 2, 2)) + rng.integers(1, 8, (2, 3, 2, 2)) / 8
+    volume = rng.integers(-1, 4, (2, 2, 1, 3, 3)) + rng.integers(1, 8, (2, 2, 1, 3, 3)) / 8
     far = 8.0 * rng.integers(-5, 6, (2, 2, 3, 2)) + 0.375
     folds = [-4.5, -4, -0.5, 0, 3.5, 4, 4.5, 8, 8.5]
     return {
@@ -136,28 +148,37 @@ def _problems() -> dict[str, tuple[str, tuple[int, int, int, int], Array]]:
         "one pixel": ("both", (2, 1, 1, 2), both(lattice([-0.25, 0], [0, 0.5, 1.25]))),
         "one sample": ("an output of one pixel", size, both(lattice([1.375], [2.625]))),
         "one channel": ("no axis of channels to hide in", (2, 4, 5, 1), inside),
+        "volume": ("x, y, z against depth, row, column", (2, 2, 3, 4, 2), volume),
+        "volume on the lattice": (
+            "a kink in each of three axes",
+            (2, 2, 3, 4, 2),
+            np.floor(volume),
+        ),
+        "one slice": ("a volume with an axis of size one", (2, 1, 3, 4, 2), volume),
         "wide": ("H far from W, H' far from W'", (1, 2, 9, 3), lattice([0.5], np.arange(7) + 0.25)),
     }
 
 
 def _solve(
     note: str,
-    size: tuple[int, int, int, int],
+    size: tuple[int, ...],
     points: Array,
     kernel: str,
     padding: str,
-    dtype: DTypeLike,
 ) -> Case:
     """Draw U and dV, and let the loops find V, dU and dpoints exactly."""
     rng = np.random.default_rng(size)
     U = rng.integers(-16, 17, size) / 8
     dV = rng.integers(-16, 17, (*points.shape[:-1], size[-1])) / 8
     exact_U, exact_points, exact_dV = (_fractions(array) for array in (U, points, dV))
-    V = loops.sample(exact_U, exact_points, kernel=kernel, padding=padding)
-    dU, dpoints = loops.sample_backward(
-        exact_dV, exact_U, exact_points, kernel=kernel, padding=padding
-    )
-    return Case(note, *(array.astype(dtype) for array in (U, points, dV, V, dU, dpoints)))
+    options: dict[str, Any] = {"kernel": kernel, "padding": padding}
+    if len(size) == 4:
+        V = loops.sample(exact_U, exact_points, **options)
+        dU, dpoints = loops.sample_backward(exact_dV, exact_U, exact_points, "right", **options)
+    else:
+        V = loops.sample_volume(exact_U, exact_points, **options)
+        dU, dpoints = loops.sample_volume_backward(exact_dV, exact_U, exact_points, **options)
+    return Case(note, *(array.astype(float) for array in (U, points, dV, V, dU, dpoints)))
 
 
 def _fractions(array: Array) -> Array:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import sympy
 
-from stnref import loops, sample_backward, sample_forward
+from stnref import (
+    basis_grid_backward,
+    basis_grid_forward,
+    loops,
+    sample_backward,
+    sample_forward,
+    splat_backward,
+    splat_forward,
+)
 
 U_ROW = np.array([3, 5, 4, 9]).reshape(1, 1, 4, 1)
 ONE = np.ones((1, 1, 1, 1), dtype=int)
@@ -197,3 +205,46 @@ def test_the_loops_of_volumes_have_their_symbolic_derivative(kernel: str, paddin
     for variable, gradient in zip(p, dpoints.ravel(), strict=True):
         assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
     assert sympy.expand((dU * U).sum() - L) == 0  # linear in U
+
+
+def test_basis_backward_is_the_symbolic_derivative() -> None:
+    theta = np.array(sympy.symbols("t0:6")).reshape(1, 3, 2)
+    B = np.array(sympy.symbols("b0:6")).reshape(1, 2, 3)
+    dgrid = np.array(sympy.symbols("g0:4")).reshape(1, 1, 2, 2)
+    L = (dgrid * loops.basis_grid(theta, B)).sum()
+    for t, dt in zip(theta.ravel(), loops.basis_grid_backward(dgrid, B).ravel(), strict=True):
+        assert sympy.expand(sympy.diff(L, t) - dt) == 0
+
+
+def test_the_basis_is_the_loops() -> None:
+    rng = np.random.default_rng(5)
+    theta, B = rng.standard_normal((2, 4, 2)), rng.standard_normal((3, 5, 4))
+    grid, cache = basis_grid_forward(theta, B)
+    np.testing.assert_allclose(grid, loops.basis_grid(theta, B), atol=1e-13)
+    dgrid = rng.standard_normal(grid.shape)
+    expected = loops.basis_grid_backward(dgrid, B)
+    np.testing.assert_allclose(basis_grid_backward(dgrid, cache), expected, atol=1e-13)
+
+
+@pytest.mark.parametrize(("x", "y"), CELLS, ids=str)
+def test_splat_backward_is_the_symbolic_derivative(x: Fraction, y: Fraction) -> None:
+    s = Symbolic(x, y)
+    points = _at(s.x, s.y)
+    L = sympy.sympify((s.U * loops.splat(s.dV, points, (2, 3), s.shadow)).sum())
+    dimage, dpoints = loops.splat_backward(s.U, s.dV, points, s.shadow)
+    for variable, gradient in zip(
+        [*s.dV.ravel(), s.x, s.y], [*dimage.ravel(), *dpoints.ravel()], strict=True
+    ):
+        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
+
+
+def test_the_splat_is_the_loops_on_and_off_the_lattice() -> None:
+    rng = np.random.default_rng(6)
+    image = rng.standard_normal((2, 3, 4, 2))
+    points = rng.integers(-2, 7, (2, 3, 4, 2)) + rng.choice([0, 0.3, 0.8], (2, 3, 4, 2))
+    canvas, cache = splat_forward(image, points, (4, 5))
+    np.testing.assert_allclose(canvas, loops.splat(image, points, (4, 5)), atol=1e-13)
+    dcanvas = rng.standard_normal(canvas.shape)
+    expected = loops.splat_backward(dcanvas, image, points)
+    for ours, by_loops in zip(splat_backward(dcanvas, cache), expected, strict=True):
+        np.testing.assert_allclose(ours, by_loops.astype(float), atol=1e-13)

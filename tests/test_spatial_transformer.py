@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stnref import SpatialTransformer, check_gradients, get_transform, nn
+from stnref import SpatialTransformer, check_gradients, get_transform, nn, target_grid
 from stnref.sampler import grid_sample_backward
 from stnref.transforms import TRANSFORMS
 
@@ -141,3 +141,29 @@ def test_float32_stays_float32(rng: np.random.Generator) -> None:
     )
     dU, dparams = module.backward(V, cache)
     assert {V.dtype, dU.dtype, *(d.dtype for d in dparams.values())} == {np.dtype(np.float32)}
+
+
+def test_volumes(rng: np.random.Generator) -> None:
+    """The same module on volumes: identity start, and the gradient along a random direction."""
+    st = SpatialTransformer(nn.Flatten(), 2 * 3 * 4 * 2, (3, 2, 5), transform="affine3d")
+    U = rng.standard_normal((2, 2, 3, 4, 2))
+    params = {k: v.astype(float) for k, v in st.init(rng).items()}
+    V, cache = st.forward(U, params)
+    G = target_grid((3, 2, 5))
+    np.testing.assert_allclose(cache.grid, np.stack([G, G]), atol=1e-12)
+    moved = {k: v + rng.normal(scale=0.02, size=v.shape) for k, v in params.items()}
+    V, cache = st.forward(U, moved)
+    assert V.shape == (2, 3, 2, 5, 2)
+    dV, U_dot = rng.standard_normal(V.shape), rng.standard_normal(U.shape)
+    dots = {k: rng.standard_normal(v.shape) for k, v in moved.items()}
+    dU, dparams = st.backward(dV, cache)
+    h = 1e-100
+    stepped, _ = st.forward(U + 1j * h * U_dot, {k: v + 1j * h * dots[k] for k, v in moved.items()})
+    along = (dU * U_dot).sum() + sum((dparams[k] * dots[k]).sum() for k in dots)
+    np.testing.assert_allclose(along, (dV * stepped.imag).sum() / h, rtol=1e-10)
+
+
+def test_a_picture_where_a_volume_is_wanted(rng: np.random.Generator) -> None:
+    st = SpatialTransformer(nn.Flatten(), 8, (3, 2, 5), transform="affine3d")
+    with pytest.raises(ValueError, match=r"U: expected shape \(B, D, H, W, C\), got \(1, 2, 2, 2"):
+        st.forward(np.zeros((1, 2, 2, 2)), st.init(rng))
