@@ -34,7 +34,8 @@ from stnref.data import draw_digits
 # coordinates as (x, y), x to the right and y *down*, as the rows of an array run, and put the origin into the centre.
 
 # %%
-image = draw_digits(1, np.random.default_rng(4), labels=[5]).images[0, :, :, 0]  # (28, 28)
+digit = draw_digits(1, np.random.default_rng(4), labels=[5]).images[0, :, :, 0]  # (28, 28)
+image = np.roll(digit, 3, axis=0)  # digits are drawn a little above the centre
 a = np.radians(30)
 T = 1.5 * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])  # (2, 2)
 centre = (28 - 1) / 2

@@ -6,7 +6,7 @@ Equation 1, in normalised coordinates, maps *target to source*:
 
 so a theta that shrinks coordinates zooms in. It is the basis (x, y, 1) with theta's
 columns as coefficients. Translation, attention, rigid and similarity are maps from a few
-parameters onto the matrix; y points down, so a positive angle turns the grid clockwise on
+parameters into the matrices; y points down, so a positive angle turns the grid clockwise on
 the screen, and the picture the other way. On a non-square picture the rotation is one of
 normalised coordinates, which are scaled differently along x and y: there it shears.
 """
