@@ -70,7 +70,15 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder")
     evaluate.add_argument("--data-dir", type=Path, default=None, help="where MNIST lies")
 
-    check = commands.add_parser("check", help="check the gradients of all operations")
+    check = commands.add_parser("check", help="check the gradients of all operations, or of a file")
+    check.add_argument(
+        "path",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="Python file with functions named like stnref's, relu_forward and relu_backward: "
+        "it is run, and their values and gradients are checked",
+    )
     check.add_argument("--seed", type=int, default=0, help="seed of the inputs")
     return top
 
@@ -145,7 +153,9 @@ def _print_alignment(rows: Sequence[ClassAlignment]) -> None:
         print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {row.left / row.known:5.2f}")
 
 
-def _check(*, seed: int) -> int:
+def _check(*, path: Path | None, seed: int) -> int:
+    if path is not None:
+        return _check_file(path, seed)
     from stnref.gradcheck.operations import check_all, table
 
     reports = check_all(seed)
@@ -155,6 +165,14 @@ def _check(*, seed: int) -> int:
     for name in failed:
         print(f"\n{name}\n{reports[name]}")
     return 1 if failed else 0
+
+
+def _check_file(path: Path, seed: int) -> int:
+    from stnref.gradcheck.student import grade, summary
+
+    grades = grade(path, seed)
+    print(summary(grades))
+    return 0 if all(g.verdict in ("ok", "missing") for g in grades) else 1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnref.padding import Padding, get_padding
 from stnref.validation import Array, expect_array, expect_sizes
 
 
@@ -21,8 +22,9 @@ class KinkReport(NamedTuple):
     on_kink : (B, H', W', 2)
         For each coordinate (x, y) whether it lies on a line of the lattice, or within `tol`.
     distance : (B, H', W', 2)
-        Distance in pixels to the nearest line of the lattice; infinite where that lies further
-        out than the zeros padding's last kink, at -1 and n.
+        Distance in pixels to the nearest line of the lattice at which the padded map can bend:
+        with reflections all are, folds among them; with zeros those from -1 to n, with border those
+        from 0 to n - 1.
     tol : float
         In pixels.
     """
@@ -42,7 +44,17 @@ class KinkReport(NamedTuple):
         return text
 
 
-def kink_report(points: ArrayLike, shape: Sequence[int], *, tol: float | None = None) -> KinkReport:
+LINES = {"zeros": 1, "border": 0}
+"""How many pixels beyond the outer ones the last line lies at which the padded map bends."""
+
+
+def kink_report(
+    points: ArrayLike,
+    shape: Sequence[int],
+    *,
+    padding: str | Padding = "zeros",
+    tol: float | None = None,
+) -> KinkReport:
     """Say how many samples lie where bilinear interpolation has a kink, and where.
 
     There no derivative exists, only the kernel's rule, and numerical derivatives mislead.
@@ -53,6 +65,8 @@ def kink_report(points: ArrayLike, shape: Sequence[int], *, tol: float | None = 
         Pixel coordinates.
     shape : (H, W) or (D, H, W)
         Size of the map.
+    padding : str or Padding
+        See `sample_forward`.
     tol : float, optional
         In pixels. The default is the round-off of `unnormalize_forward`, 4 eps n.
 
@@ -76,7 +90,9 @@ def kink_report(points: ArrayLike, shape: Sequence[int], *, tol: float | None = 
     n = np.asarray(sizes[::-1])  # (d,), order (x, y)
     if tol is None:
         tol = float(4 * np.finfo(x.dtype).eps * n.max())
-    line = np.rint(x)
-    distance = np.where((line >= -1) & (line <= n), np.abs(x - line), np.inf).astype(x.dtype)
+    get_padding(padding)  # an unknown name is refused
+    reach = LINES.get(padding, np.inf) if isinstance(padding, str) else np.inf
+    line = np.rint(x).clip(-reach, n - 1 + reach)
+    distance = np.abs(x - line).astype(x.dtype)
     on_kink = distance <= tol
     return KinkReport(int(on_kink.any(axis=-1).sum()), on_kink[..., 0].size, on_kink, distance, tol)

@@ -230,6 +230,55 @@ def test_check_prints_a_table_and_passes(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[-1] == f"{count} of {count} operations pass"
 
 
+RIGHT = Path(__file__).parent / "bug_zoo" / "implementations" / "layers.py"
+MINUS = ("dX = dY * (1 - Y**2)", "dX = -dY * (1 - Y**2)")
+
+
+def test_check_of_a_file_that_is_right(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(RIGHT)]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0].split() == ["operation", "values", "gradient", "verdict"]
+    assert lines[1].startswith("linear ")
+    assert lines[1].endswith(" ok")
+    assert lines[-1] == "8 of 8 functions right, 11 missing"
+    assert "missing: unnormalize, affine_grid, " in out
+    assert "error" not in out
+
+
+def test_check_of_a_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "student.py"
+    path.write_text(RIGHT.read_text(encoding="utf-8").replace(*MINUS), encoding="utf-8")
+    assert main(["check", str(path), "--seed", "1"]) == 1
+    out = capsys.readouterr().out
+    (row,) = [line for line in out.splitlines() if line.startswith("tanh  ")]
+    assert row.endswith("  wrong gradient")
+    assert "error[sign]: a sign is flipped" in out
+    assert "hint: Look at the sign of the term that is named." in out
+    assert out.endswith("\n7 of 8 functions right, 11 missing\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "expected a Python file, got none"),
+        ("x = (\n", "expected a file that runs, got SyntaxError: "),
+        ("x = 1 / 0\n", "got ZeroDivisionError: division by zero (line 1)"),
+        ("raise SystemExit(0)\n", "expected a file that runs, got SystemExit: 0 (line 1)"),
+        ("x = 1\n", "expected pairs such as relu_forward and relu_backward, got none"),
+    ],
+)
+def test_check_of_a_file_that_cannot_be_checked(
+    text: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "student.py"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    said = _says(["check", str(path)], capsys)
+    assert said.startswith(f"stnref: {path}: ")
+    assert message in said
+
+
 def test_check_fails_where_a_gradient_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

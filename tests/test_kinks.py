@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stnref import affine_grid, kink_report, target_grid, unnormalize_forward
+from stnref import affine_grid, kink_report, sample_forward, target_grid, unnormalize_forward
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -22,15 +22,53 @@ def test_the_identity_at_equal_size_puts_every_sample_on_a_kink(
 
 
 def test_where_and_how_far() -> None:
+    """With zeros, the outermost lines are at -1 and at n: here x = 5 and y = 4."""
     points = np.array([[0.25, 1.5], [2.0, 0.4], [-1.0, 3.3], [-3.0, 9.0]]).reshape(1, 2, 2, 2)
     report = kink_report(points, (4, 5))
     np.testing.assert_array_equal(
         report.on_kink[0], [[[False, False], [True, False]], [[True, False], [False, False]]]
     )
     assert (report.n_kinks, report.n_samples) == (2, 4)
-    expected = [[[0.25, 0.5], [0, 0.4]], [[0, 0.3], [np.inf, np.inf]]]
+    expected = [[[0.25, 0.5], [0, 0.4]], [[0, 0.3], [2, 5]]]
     np.testing.assert_allclose(report.distance[0], expected)
     assert str(report).endswith("the first at [0, 0, 1], [0, 1, 0]")
+
+
+@pytest.mark.parametrize(
+    ("padding", "outside"),
+    [
+        ("zeros", [1.3, 0.3, 0.2, 2.4]),  # to -1, -1, 5 and 5
+        ("border", [2.3, 0.7, 0.8, 3.4]),  # to 0, 0, 4 and 4
+        ("reflection_centres", [0.3, 0.3, 0.2, 0.4]),  # to -2, -1, 5 and 7
+        ("reflection_edges", [0.3, 0.3, 0.2, 0.4]),
+    ],
+)
+def test_how_far_the_lines_go_on_depends_on_the_padding(padding: str, outside: list[float]) -> None:
+    inside = [0.0, 0.3, 1.5, 3.9]
+    x = np.array([*inside, -2.3, -0.7, 4.8, 7.4])
+    points = np.stack([x, np.full(8, 0.5)], axis=-1).reshape(1, 1, 8, 2)
+    report = kink_report(points, (4, 5), padding=padding)
+    expected = [0, 0.3, 0.5, 0.1, *outside]
+    np.testing.assert_allclose(report.distance[0, 0, :, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection_centres", "reflection_edges"])
+def test_between_the_lines_the_map_does_not_bend(padding: str) -> None:
+    """Along x it is linear over the stretch that the distance promises, up to the line."""
+    rng = np.random.default_rng(0)
+    U = rng.standard_normal((1, 4, 5, 1))
+    x = rng.uniform(-7, 11, 40)
+    points = np.stack([x, np.full(40, 1.25)], axis=-1).reshape(1, 1, 40, 2)
+    free = kink_report(points, U.shape[1:3], padding=padding).distance * [1, 0]  # (1, 1, 40, 2)
+    before, middle, after = (
+        sample_forward(U, points + sign * free, padding=padding)[0] for sign in (-1, 0, 1)
+    )
+    np.testing.assert_allclose(before + after, 2 * middle, atol=1e-12)
+
+
+def test_an_unknown_padding_is_refused() -> None:
+    with pytest.raises(ValueError, match="padding: expected one of"):
+        kink_report(np.zeros((1, 2, 2, 2)), (4, 5), padding="wrap")
 
 
 def test_the_tolerance() -> None:

@@ -15,7 +15,7 @@ NAMES = [source.stem for source in SOURCES]
 
 
 def test_there_are_notebooks() -> None:
-    assert len(SOURCES) >= 4
+    assert len(SOURCES) >= 5
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)

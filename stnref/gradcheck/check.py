@@ -8,186 +8,233 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.gradcheck.numeric import (
-    COMPLEX_STEP,
-    Branch,
-    Forward,
-    central_jacobian,
-    complex_step_jacobian,
-)
-from stnref.gradcheck.report import Comparison, GradientReport, compare
+from stnref.gradcheck.diagnosis import diagnose
+from stnref.gradcheck.pair import Pair, UseError, call
+from stnref.gradcheck.protocol import check_behaviour
+from stnref.gradcheck.report import Comparison, Finding, GradientReport, compare
+from stnref.gradcheck.study import Study
 from stnref.validation import Array
 
-COMPLEX_TOLERANCE = 1e-10
-LINEAR_TOLERANCE = 1e-10
-CURVED_TOLERANCE = 1e-7
-DOT_TOLERANCE = 1e-12
+DOT_TOLERANCES = {False: 1e-12, True: 2e-4}
 
-LINEAR_STEP = 0.25
-CURVED_STEP = 6e-6  # eps^(1/3)
-
-SMALL = 100_000
-"""Entries up to which the full Jacobian of backward is compared too."""
+MOST_ROWS = 400
+"""Outputs up to which backward's whole Jacobian is compared too."""
 
 
 def check_gradients(
-    forward: Forward,
+    forward: Callable[..., Any],
     backward: Callable[..., Any],
     inputs: Sequence[ArrayLike],
     *,
     jvp: Callable[..., Array] | None = None,
     names: Sequence[str] | None = None,
-    analytic: bool = True,
-    linear: bool = False,
-    branch: Branch | None = None,
+    kinks: Callable[..., Sequence[ArrayLike | None]] | None = None,
     seed: int = 0,
 ) -> GradientReport:
-    """Check the gradients of a pair by numerical derivatives and by the dot test.
+    """Check the gradients of a pair, and name what is wrong.
 
     Parameters
     ----------
     forward : callable
-        ``out, cache = forward(*inputs)``.
+        ``out, cache = forward(*inputs)``. For other forms see `stnref.gradcheck.adapters`.
     backward : callable
-        ``gradients = backward(dout, cache)``: one for each input, a single one bare.
+        ``gradients = backward(dout, cache)``: one for each input, a single one bare; None is zero.
     inputs : sequence of array_like
-        They become float64. Options and inputs without a gradient are to be bound beforehand.
+        They become float64, unless all are float32: then the pair is held to that precision.
+        Options and inputs without a gradient are to be bound beforehand.
     jvp : callable, optional
-        ``out_dot = jvp(*input_dots, cache)``. Without it the complex step supplies J v.
+        ``out_dot = jvp(*input_dots, cache)``, for the dot test. Without it the complex step
+        supplies J v where forward is analytic.
     names : sequence of str, optional
         Names of the inputs in the report.
-    analytic : bool
-        Whether `forward` takes complex inputs and is analytic near these: then the complex
-        step is a witness.
-    linear : bool
-        Whether `forward` is linear in each single element as long as it stays on its branch:
-        then central differences take a large step and are held to a tight tolerance.
-    branch : callable, optional
-        Which branch a piecewise function took, see `central_jacobian`.
+    kinks : callable, optional
+        A kink map: ``kinks(*inputs)`` gives for each input an array of its shape with the distance
+        of each element to its nearest kink, or None. No step is then longer than that, and
+        the report shows the distances. Kinks are found on the values in any case.
     seed : int
-        Seed of the upstream gradient and the tangents, which are normal.
+        Seed of the upstream gradients and the directions, which are normal.
 
     Returns
     -------
     GradientReport
+        A pair that cannot be checked (wrong shapes, values that are not finite, a random forward)
+        gives a report too, with a finding that says so.
 
     Raises
     ------
     ValueError
-        An input lies on a kink, or backward gives another number of gradients than there
-        are inputs, or one of another shape.
+        There are no inputs, an input is not finite, there are not as many names as inputs, or the
+        kink map has the wrong shape.
+
+    Notes
+    -----
+    Whether forward takes complex numbers and is analytic in an input is found out; then the complex
+    step differentiates by it, else differences with Richardson's extrapolation. An element on
+    a kink is judged by its one-sided slopes, output by output; where several kinks meet, by the
+    slopes of all the pieces that meet there.
 
     Examples
     --------
     >>> from stnref.nn import tanh_backward, tanh_forward
-    >>> check_gradients(tanh_forward, tanh_backward, [np.array([0.5, -1.0])]).ok
+    >>> X = np.array([0.5, -1.0])
+    >>> check_gradients(tanh_forward, tanh_backward, [X]).ok
     True
+    >>> report = check_gradients(tanh_forward, lambda dY, cache: -tanh_backward(dY, cache), [X])
+    >>> [finding.cause for finding in report.findings]
+    ['sign']
     """
-    arrays = [np.array(value, dtype=float) for value in inputs]
-    labels = list(names) if names else [f"input {k}" for k in range(len(arrays))]
+    arrays = [np.asarray(value) for value in inputs]
+    labels = list(names) if names is not None else [f"input {k}" for k in range(len(arrays))]
+    _expect_inputs(arrays, labels)
+    try:
+        return _check(Pair(forward, backward, arrays, labels), jvp, kinks, seed)
+    except UseError as error:
+        return GradientReport((Finding(error.cause, error.where, error.evidence),))
+
+
+def assert_gradients(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Sequence[ArrayLike],
+    **options: Any,
+) -> None:
+    """Raise AssertionError, with the report as its text, unless every gradient is right.
+
+    Parameters
+    ----------
+    forward, backward, inputs, **options
+        See `check_gradients`.
+
+    Raises
+    ------
+    AssertionError
+        There is a finding, or a comparison is beyond its tolerance.
+    ValueError
+        See `check_gradients`.
+    """
+    report = check_gradients(forward, backward, inputs, **options)
+    if not report.ok:
+        raise AssertionError(f"\n{report}")
+
+
+def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
+    if not arrays:
+        raise ValueError("inputs: expected at least one array, got none")
+    if len(labels) != len(arrays):
+        raise ValueError(f"names: expected {len(arrays)}, got {len(labels)}")
+    for name, array in zip(labels, arrays, strict=True):
+        if array.dtype.kind not in "iuf" or not array.size:
+            raise ValueError(f"{name}: expected real numbers, got {array.dtype}, {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name}: expected finite values, got others")
+
+
+def _check(
+    pair: Pair,
+    jvp: Callable[..., Array] | None,
+    kinks: Callable[..., Sequence[ArrayLike | None]] | None,
+    seed: int,
+) -> GradientReport:
     rng = np.random.default_rng(seed)
-    out, cache = forward(*arrays)
-    dout = rng.standard_normal(np.shape(out))
-    gradients = _gradients(backward, dout, cache, arrays, labels)
-
-    comparisons: list[Comparison] = []
-    for which, (name, gradient) in enumerate(zip(labels, gradients, strict=True)):
-        numeric = {}
-        if analytic:
-            numeric["complex step"] = complex_step_jacobian(forward, arrays, which)
-        step = LINEAR_STEP if linear else CURVED_STEP
-        numeric["central differences"] = central_jacobian(
-            forward, arrays, which, step=step, branch=branch
-        )
-        for witness, J in numeric.items():
-            expected = (dout.ravel() @ J).reshape(gradient.shape)
-            comparisons.append(
-                compare(name, witness, gradient, expected, _tolerance(witness, linear))
-            )
-        witness, J = next(iter(numeric.items()))
-        if J.size <= SMALL:
-            comparisons.append(
-                compare(
-                    name,
-                    "Jacobian",
-                    _jacobian_of(backward, cache, np.shape(out), arrays, which),
-                    J.reshape(*np.shape(out), *gradient.shape),
-                    _tolerance(witness, linear),
+    dout = rng.standard_normal(pair.out.shape)
+    findings = check_behaviour(pair, dout, rng)
+    maps = _kink_maps(pair, kinks)
+    studies = [Study(pair, which, dout, maps[which], rng) for which in range(len(pair.given))]
+    comparisons = [c for study in studies for c in study.comparisons]
+    for study in studies:
+        findings += study.findings
+    comparisons += _jacobians(pair, studies)
+    if all(f.cause in ("input-mutated", "stale-cache", "not-repeatable") for f in findings):
+        for which, study in enumerate(studies):
+            own = [c for c in comparisons if c.what == pair.names[which] and not c.ok]
+            if own:
+                findings += diagnose(
+                    pair, which, study.suspects().tolist(), study.kinked_input, rng
                 )
+    dot = _dot_test(pair, jvp, dout, studies, rng)
+    if dot is not None:
+        comparisons.append(dot)
+        if not dot.ok and jvp is not None and not findings:
+            evidence = (
+                f"<dout, jvp(v)> = {dot.numeric:.6g}, <backward(dout), v> = {dot.analytic:.6g}"
             )
-    if jvp is not None or analytic:
-        comparisons.append(_dot_test(forward, jvp, arrays, cache, dout, gradients, rng))
-    return GradientReport(tuple(comparisons))
+            findings.append(Finding("jvp", "jvp", evidence))
+    causes = [finding.cause for finding in findings]
+    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
+    findings.sort(key=lambda finding: (-finding.confidence, -causes.count(finding.cause)))
+    notes = tuple(note for study in studies for note in study.notes)
+    return GradientReport(
+        tuple(findings), tuple(comparisons), tuple(study.result for study in studies), notes
+    )
 
 
-def _tolerance(witness: str, linear: bool) -> float:
-    if witness == "complex step":
-        return COMPLEX_TOLERANCE
-    return LINEAR_TOLERANCE if linear else CURVED_TOLERANCE
+def _kink_maps(
+    pair: Pair, kinks: Callable[..., Sequence[ArrayLike | None]] | None
+) -> list[Array | None]:
+    if kinks is None:
+        return [None] * len(pair.inputs)
+    maps = [None if m is None else np.asarray(m) for m in kinks(*pair.inputs)]
+    shapes = [None if m is None else m.shape for m in maps]
+    expected = [a.shape for a in pair.inputs]
+    if len(maps) != len(expected) or any(
+        s is not None and s != e for s, e in zip(shapes, expected, strict=True)
+    ):
+        raise ValueError(f"kinks: expected shapes {expected}, got {shapes}")
+    return maps
 
 
-def _gradients(
-    backward: Callable[..., Any],
-    dout: Array,
-    cache: Any,
-    arrays: Sequence[Array],
-    labels: Sequence[str],
-) -> tuple[Array, ...]:
-    """Run backward; one gradient for each input, each of its input's shape."""
-    result = backward(dout, cache)
-    gradients = result if isinstance(result, tuple) else (result,)
-    if len(gradients) != len(arrays):
-        raise ValueError(f"backward: expected {len(arrays)} gradients, got {len(gradients)}")
-    for name, array, gradient in zip(labels, arrays, gradients, strict=True):
-        if np.shape(gradient) != array.shape:
-            raise ValueError(
-                f"gradient of {name}: expected shape {array.shape}, got {np.shape(gradient)}"
-            )
-    return gradients
-
-
-def _jacobian_of(
-    backward: Callable[..., Any],
-    cache: Any,
-    out_shape: tuple[int, ...],
-    arrays: Sequence[Array],
-    which: int,
-) -> Array:
-    """Return the Jacobian that backward stands for, row by row from unit upstream gradients."""
-    J = np.empty((*out_shape, *arrays[which].shape))
-    for index in np.ndindex(out_shape):
-        unit = np.zeros(out_shape)
-        unit[index] = 1
-        result = backward(unit, cache)
-        J[index] = result[which] if isinstance(result, tuple) else result
-    return J
+def _jacobians(pair: Pair, studies: Sequence[Study]) -> list[Comparison]:
+    """Compare the Jacobian that backward stands for, row by row from unit upstream gradients."""
+    wanted = [study for study in studies if study.whole]
+    if not wanted or pair.out.size > MOST_ROWS:
+        return []
+    rows: list[list[Array]] = [[] for _ in wanted]
+    for output in range(pair.out.size):
+        unit = np.zeros(pair.out.shape)
+        unit.flat[output] = 1
+        gradients = pair.gradients(unit)
+        for study, own in zip(wanted, rows, strict=True):
+            own.append(gradients[study.which].ravel())
+    comparisons = []
+    for study, own in zip(wanted, rows, strict=True):
+        J, c = np.array(own), study.columns
+        nearest = np.clip(J, c.below, c.above)  # of what is allowed: the value, but on kinks
+        shape = (*pair.out.shape, *study.array.shape)
+        tolerance = study.tolerance(study.method if not c.kinked.any() else "differences")
+        numeric = np.where(c.kinked, nearest, c.value).reshape(shape)
+        comparisons.append(compare(study.name, "Jacobian", J.reshape(shape), numeric, tolerance))
+    return comparisons
 
 
 def _dot_test(
-    forward: Forward,
+    pair: Pair,
     jvp: Callable[..., Array] | None,
-    arrays: Sequence[Array],
-    cache: Any,
     dout: Array,
-    gradients: Sequence[Array],
+    studies: Sequence[Study],
     rng: np.random.Generator,
-) -> Comparison:
+) -> Comparison | None:
     """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms."""
-    dots = [rng.standard_normal(array.shape) for array in arrays]
+    dots = [rng.standard_normal(array.shape) for array in pair.inputs]
     if jvp is not None:
-        out_dot = jvp(*dots, cache)
+        _, cache = pair.run(pair.given)
+        own = [dot.astype(pair.given[0].dtype) for dot in dots]
+        out_dot = np.asarray(call("jvp", jvp, *own, cache))
+        if out_dot.shape != dout.shape:
+            raise UseError("shape", "jvp", f"expected shape {dout.shape}, got {out_dot.shape}")
+    elif all(pair.analytic) and not any(study.kinked_input for study in studies):
+        tangents = [pair.tangent(which, dot) for which, dot in enumerate(dots)]
+        out_dot = np.sum(tangents, axis=0).reshape(dout.shape)
     else:
-        h = COMPLEX_STEP
-        shifted = [array + 1j * h * dot for array, dot in zip(arrays, dots, strict=True)]
-        out_dot = np.imag(forward(*shifted)[0]) / h
+        return None
     numeric = float(np.vdot(dout, out_dot))
-    analytic = float(sum(np.vdot(g, dot) for g, dot in zip(gradients, dots, strict=True)))
-    scale = np.linalg.norm(dout) * np.linalg.norm(out_dot)
+    pairs = zip(studies, dots, strict=True)
+    analytic = float(sum(np.vdot(study.gradient, dot) for study, dot in pairs))
+    scale = float(np.linalg.norm(dout) * np.linalg.norm(out_dot)) or 1.0
     return Comparison(
         "all",
         "dot test",
-        float(abs(analytic - numeric) / scale),
-        DOT_TOLERANCE,
+        abs(analytic - numeric) / scale,
+        DOT_TOLERANCES[pair.single],
         (),
         analytic,
         numeric,

@@ -1,58 +1,249 @@
-r"""Numerical Jacobians: by the complex step, and by central differences that cross no kink.
+r"""Numerical derivatives that know how far to trust themselves.
 
-Complex step: for a function that is analytic near x, Im f(x + ih) / h = f'(x) + O(h^2), and
+Everything is asked along a line, t -> f(x + t v), of all outputs at once; v is a unit vector for
+one element, or a random direction.
+
+*Complex step:* for a function that is analytic near x, Im f(x + ih v) / h = J v + O(h^2), and
 nothing is subtracted, so h can be so small that the result is exact to round-off.
 
-Central differences: (f(x + h) - f(x - h)) / 2h, wrong by O(h^2) on a curve and by O(eps / h)
-through round-off; on a piece where f is linear the first of the two is zero and h may be large.
-A kink between x - h and x + h would make it a confident wrong number.
+*Differences:* with the slopes to both sides, s+ = (f(h) - f(0)) / h and s- = (f(0) - f(-h)) / h,
+their mean c(h) is J v + O(h^2), and their difference d(h) is h f'' + O(h^3). Each step of the
+ladder is a quarter of the one before, so Richardson's (16 c(h/4) - c(h)) / 15 is wrong by O(h^4),
+and by how much two neighbours of it tell. Every output takes the rung that it trusts most, which
+is one below its nearest kink.
+
+*Kinks:* on a smooth piece d(h) shrinks with h; where there is a kink at x it stays. There c(h)
+agrees at every step and is a confident wrong number, so it is d that has to be looked at. What
+exists at a kink are the slopes to both sides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stnref.validation import Array
 
 Forward = Callable[..., tuple[Array, Any]]
-Branch = Callable[[Any], Array]
+Line = Callable[[float], Array]
 
 COMPLEX_STEP = 1e-100
-SMALLEST_STEP = 1e-9
+LADDER = tuple(2.0**-k for k in range(3, 25, 2))
+"""Steps of the differences, from 1/8 to 1.2e-7: what is nearer than the last counts as at x."""
+ENOUGH = 3
+"""Rungs after which a smooth function may be done."""
 
 
-def complex_step_jacobian(forward: Forward, inputs: Sequence[Array], which: int) -> Array:
-    """Return the Jacobian of the output with respect to input number `which`.
+class Slopes(NamedTuple):
+    """Derivatives of all outputs along a line, each (n_out,).
+
+    Attributes
+    ----------
+    value : float
+        The derivative; where `kinked`, the mean of the slopes to both sides.
+    error : float
+        Estimate of its error.
+    below, above : float
+        The slopes to both sides, where `kinked`; elsewhere `value`.
+    kinked : bool
+        Whether there is a kink within the last rung of `LADDER`.
+    broken : bool
+        Whether the function itself jumps there: the slopes grow as the step shrinks.
+    step : float
+        The largest step that crossed no kink.
+    straight : bool
+        Whether all outputs were straight lines over the whole of the longest step, to round-off.
+    """
+
+    value: Array
+    error: Array
+    below: Array
+    above: Array
+    kinked: NDArray[np.bool_]
+    broken: NDArray[np.bool_]
+    step: Array
+    straight: bool
+
+
+def slopes_along(
+    line: Line,
+    *,
+    longest: float = np.inf,
+    shortest: float = 0.0,
+    precision: float = 2.2e-16,
+    size: float = 1.0,
+) -> Slopes:
+    """Differentiate t -> line(t) at 0, output by output.
 
     Parameters
     ----------
-    forward : callable
-        ``out, cache = forward(*inputs)``, analytic near the inputs.
-    inputs : sequence of float64 arrays
-    which : int
+    line : callable
+        ``line(t)`` are the outputs at x + t v, of any shape.
+    longest : float
+        The distance to the nearest kink, if it is known: no step is longer, unless too few would
+        be left.
+    shortest : float
+        What is nearer than that counts as at x.
+    precision : float
+        Relative round-off, of the outputs and of x + t v.
+    size : float
+        The largest element of x.
 
     Returns
     -------
-    J : (out.size, inputs[which].size)
+    Slopes
+
+    Examples
+    --------
+    >>> s = slopes_along(lambda t: np.array([np.exp(t), abs(t), abs(t + 0.01)]))
+    >>> s.kinked.tolist(), s.value.round(9).tolist(), s.below[1].item(), s.above[1].item()
+    ([False, True, False], [1.0, 0.0, 1.0], -1.0, 1.0)
+    """
+    middle = np.ravel(line(0.0)).astype(float)
+    largest = np.abs(middle)
+    above, below = [], []  # slopes to both sides, rung by rung
+    # Below a thousand units of round-off a difference says nothing.
+    ladder = _ladder(longest, max(shortest, 1000 * precision))
+    for rung, h in enumerate(ladder):
+        up, down = (np.ravel(line(t)).astype(float) for t in (h, -h))
+        largest = np.maximum(largest, np.maximum(np.abs(up), np.abs(down)))
+        above.append((up - middle) / h)
+        below.append((middle - down) / h)
+        noise = precision * (largest + size * np.abs(above[-1] + below[-1]) / 2)
+        seen = _Rungs(np.array(above), np.array(below), ladder[: rung + 1], noise)
+        if rung + 1 >= ENOUGH and not _undecided(seen):
+            break
+    return _choose(seen)
+
+
+def _ladder(longest: float, shortest: float) -> tuple[float, ...]:
+    """Return the steps up to a length and from one on, but at least `ENOUGH`."""
+    end = max(ENOUGH, sum(h >= shortest for h in LADDER))
+    start = min(sum(h > longest for h in LADDER), end - ENOUGH)
+    return LADDER[start:end]
+
+
+class _Rungs(NamedTuple):
+    """Slopes to both sides, (rungs, n_out), by the steps (rungs,); round-off of the outputs."""
+
+    above: Array
+    below: Array
+    steps: tuple[float, ...]
+    noise: Array
+
+
+def _undecided(r: _Rungs) -> bool:
+    """Whether another rung may tell more: a suspected kink, or an estimate that has not settled."""
+    if _jumps(r).any():
+        return True
+    _, error = _extrapolate((r.above + r.below) / 2, 16, r)
+    scale = np.abs(r.above[-1] + r.below[-1]).max(initial=0) / 2
+    floor = 1e-11 * scale + 20 * r.noise / r.steps[-1]
+    return bool((error.min(axis=0) > floor).any())
+
+
+def _jumps(r: _Rungs) -> NDArray[np.bool_]:
+    """Whether the slopes to both sides differ, and do not draw together as the step shrinks."""
+    before, last = np.abs(r.above - r.below)[-2:]  # d(h), d(h/4)
+    scale = max(np.abs(r.above[-1]).max(initial=0), np.abs(r.below[-1]).max(initial=0))
+    seen = np.maximum(1e-6 * scale, 50 * r.noise / r.steps[-1])
+    return (last > seen) & (last > 0.6 * before)
+
+
+def _extrapolate(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
+    """Richardson: remove the leading error, which a rung divides by `gain`. Values and errors."""
+    finer = (gain * rungs[1:] - rungs[:-1]) / (gain - 1)  # (rungs - 1, n_out)
+    round_off = 4 * r.noise / np.array(r.steps[2:])[:, None]
+    return finer[1:], np.abs(np.diff(finer, axis=0)) + round_off
+
+
+def _contradiction(values: Array, errors: Array) -> Array:
+    """By how much each rung is contradicted by finer ones, beyond their own errors.
+
+    Far out a function may be flat to both sides, and several coarse rungs agree on zero.
+    """
+    worst = np.zeros_like(values)
+    for rung in range(len(values) - 1):
+        off = np.abs(values[rung] - values[rung + 1 :]) - 3 * errors[rung + 1 :]
+        worst[rung] = off.max(axis=0)
+    return worst
+
+
+def _choose(r: _Rungs) -> Slopes:
+    """Take for each output the rung with the least error."""
+    above, below, kinked = r.above, r.below, _jumps(r)
+
+    def best(rungs: Array, gain: int) -> tuple[Array, Array, Array]:
+        values, errors = _extrapolate(rungs, gain, r)
+        errors = np.maximum(errors, _contradiction(values, errors))
+        rung = errors.argmin(axis=0)
+        pick = (rung, np.arange(rungs.shape[1]))
+        return values[pick], errors[pick], np.array(r.steps)[rung]
+
+    value, error, step = best((above + below) / 2, 16)
+    if not kinked.any():
+        return Slopes(value, error, value, value, kinked, kinked, step, _is_straight(r))
+    right, right_error, _ = best(above, 4)
+    left, left_error, _ = best(below, 4)
+    return Slopes(
+        np.where(kinked, (left + right) / 2, value),
+        np.where(kinked, left_error + right_error, error),
+        np.where(kinked, left, value),
+        np.where(kinked, right, value),
+        kinked,
+        kinked & (np.abs(above - below)[-1] > 2 * np.abs(above - below)[-2]),
+        np.where(kinked, 0.0, step),
+        False,
+    )
+
+
+def _is_straight(r: _Rungs) -> bool:
+    return all(
+        bool((np.abs(slope - r.above[0]) <= 50 * r.noise / h).all())
+        for side in (r.below, r.above)
+        for slope, h in zip(side, r.steps, strict=True)
+    )
+
+
+def straight_slopes(line: Line, *, precision: float = 2.2e-16) -> Slopes | None:
+    """Return the slopes of outputs that are straight lines near 0, or None if some are not.
+
+    For functions that `slopes_along` found straight in a random direction: there one short step to
+    both sides tells all.
+
+    Examples
+    --------
+    >>> straight_slopes(lambda t: np.array([3 * t + 1])).value.tolist()
+    [3.0]
+    >>> straight_slopes(lambda t: np.array([abs(t)])) is None
+    True
+    """
+    h = LADDER[2]
+    up, middle, down = (np.ravel(line(t)).astype(float) for t in (h, 0.0, -h))
+    noise = precision * np.maximum(np.abs(up), np.abs(down))
+    if (np.abs(up - 2 * middle + down) > 50 * noise).any():
+        return None
+    value = (up - down) / (2 * h)
+    no = np.zeros(value.shape, dtype=bool)
+    return Slopes(value, 4 * noise / h, value, value, no, no, np.full(value.shape, h), True)
+
+
+def complex_step(forward: Forward, inputs: Sequence[Array], which: int, v: Array) -> Array:
+    """Return J v with respect to input number `which`, for a forward that takes complex numbers.
 
     Examples
     --------
     >>> def square(x):
     ...     return x**2, None
-    >>> complex_step_jacobian(square, [np.array([3.0, 4.0])], 0).tolist()
-    [[6.0, 0.0], [0.0, 8.0]]
+    >>> complex_step(square, [np.array([3.0, 4.0])], 0, np.array([1.0, 10.0])).tolist()
+    [6.0, 80.0]
     """
-    columns = []
-    for index in np.ndindex(inputs[which].shape):
-        shifted = [*inputs]
-        shifted[which] = inputs[which].astype(complex)
-        shifted[which][index] += 1j * COMPLEX_STEP
-        columns.append(np.imag(forward(*shifted)[0]).ravel() / COMPLEX_STEP)
-    return np.stack(columns, axis=1)
+    shifted: list[Array] = [*inputs]
+    shifted[which] = inputs[which] + 1j * COMPLEX_STEP * v
+    return np.imag(forward(*shifted)[0]) / COMPLEX_STEP
 
 
 def hessian_vector_product(gradient: Callable[[Array], Array], x: ArrayLike, v: ArrayLike) -> Array:
@@ -76,79 +267,3 @@ def hessian_vector_product(gradient: Callable[[Array], Array], x: ArrayLike, v: 
     """
     x, v = np.asarray(x, dtype=float), np.asarray(v, dtype=float)
     return np.imag(gradient(x + 1j * COMPLEX_STEP * v)) / COMPLEX_STEP
-
-
-def central_jacobian(
-    forward: Forward,
-    inputs: Sequence[Array],
-    which: int,
-    *,
-    step: float = 6e-6,
-    branch: Branch | None = None,
-) -> Array:
-    """Return the Jacobian by central differences.
-
-    Parameters
-    ----------
-    forward : callable
-        ``out, cache = forward(*inputs)``.
-    inputs : sequence of float64 arrays
-    which : int
-    step : float
-        Largest step; the default is eps^(1/3), which suits curved functions of size one.
-    branch : callable, optional
-        ``branch(cache)`` is an array that tells which branch a piecewise function took: the
-        cell of each sample, the winner of each pool, the sign of each unit. The step is halved,
-        element by element, until both sides take the branch of the middle.
-
-    Returns
-    -------
-    J : (out.size, inputs[which].size)
-
-    Raises
-    ------
-    ValueError
-        An element lies on a kink: no step is small enough.
-
-    Examples
-    --------
-    >>> def absolute(x):
-    ...     return np.abs(x), x > 0
-    >>> central_jacobian(absolute, [np.array([0.01])], 0, step=1.0, branch=lambda cache: cache)
-    array([[1.]])
-    """
-    cache = forward(*inputs)[1]
-    middle = branch(cache) if branch is not None else None
-    columns = []
-    for index in np.ndindex(inputs[which].shape):
-        h = step
-        while True:
-            (above, cache_above), (below, cache_below), width = _both_sides(
-                forward, inputs, which, index, h
-            )
-            if branch is None or middle is None:
-                break
-            if all(np.array_equal(branch(side), middle) for side in (cache_above, cache_below)):
-                break
-            h /= 2
-            if h < SMALLEST_STEP:
-                raise ValueError(
-                    f"input {which}: expected a point off the kinks, got a kink within "
-                    f"{SMALLEST_STEP} of element {index}"
-                )
-        columns.append((above - below).ravel() / width)
-    return np.stack(columns, axis=1)
-
-
-def _both_sides(
-    forward: Forward, inputs: Sequence[Array], which: int, index: tuple[int, ...], h: float
-) -> tuple[tuple[Array, Any], tuple[Array, Any], float]:
-    """Evaluate at x + h and x - h for one element; their distance as it came out in floats."""
-    sides, positions = [], []
-    for sign in (1, -1):
-        shifted = [*inputs]
-        shifted[which] = inputs[which].copy()
-        shifted[which][index] += sign * h
-        positions.append(float(shifted[which][index]))
-        sides.append(forward(*shifted))
-    return sides[0], sides[1], positions[0] - positions[1]

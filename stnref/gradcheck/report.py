@@ -1,11 +1,14 @@
-"""What a gradient check found."""
+"""What a gradient check found: for a terminal, for a notebook, and as an object for tests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import html
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stnref.gradcheck.causes import CAUSES, USE
 from stnref.validation import Array
 
 
@@ -16,16 +19,16 @@ class Comparison:
     Attributes
     ----------
     what : str
-        Name of the input, or of the output tangent.
+        Name of the input, or "all".
     witness : str
-        "complex step", "central differences", "Jacobian" or "dot test".
+        "complex step", "differences", "Jacobian", "one-sided slopes" or "dot test".
     error : float
-        max |analytic - numeric| / max |numeric|; of a dot test |difference| over the
-        product of the norms.
+        max |analytic - numeric| / max |numeric|; along a random direction |difference| over the
+        typical size; of a dot test over the product of the norms.
     tolerance : float
     index : tuple of int
         The element that differs most: of the input; in a Jacobian, of the output and then
-        of the input.
+        of the input; empty along a direction.
     analytic, numeric : float
         Its two values.
     """
@@ -63,10 +66,10 @@ class Comparison:
 def compare(
     what: str, witness: str, analytic: Array, numeric: Array, tolerance: float
 ) -> Comparison:
-    """Compare element by element."""
-    difference = np.abs(analytic - numeric)
-    scale = np.abs(numeric).max()
-    largest = difference.max()
+    """Compare element by element; a NaN in `numeric` leaves its element out."""
+    difference = np.where(np.isnan(numeric), 0, np.abs(analytic - numeric))
+    scale = np.nanmax(np.abs(numeric), initial=0)
+    largest = difference.max(initial=0)
     error = largest / scale if scale > 0 else largest  # where all is zero, the plain difference
     index = np.unravel_index(np.argmax(difference), numeric.shape)
     return Comparison(
@@ -81,15 +84,137 @@ def compare(
 
 
 @dataclass(frozen=True)
-class GradientReport:
-    """The comparisons of one check; prints as one line each."""
+class Finding:
+    """A mistake, named.
 
-    comparisons: tuple[Comparison, ...]
+    Attributes
+    ----------
+    cause : str
+        A key of `stnref.gradcheck.CAUSES`.
+    where : str
+        In which gradient, and where in it.
+    evidence : str
+        One line: what was seen that says so.
+    confidence : float
+        From 0 to 1. 0.99: the mistake, made on purpose in the numerical derivative, gives what
+        backward gave, to round-off. Less where few elements say so, or only part is explained.
+    alternatives : tuple of str
+        Other causes that give the same gradient on these inputs.
+    """
+
+    cause: str
+    where: str
+    evidence: str
+    confidence: float = 0.99
+    alternatives: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the mistake is."""
+        return CAUSES[self.cause].title
+
+    @property
+    def hint(self) -> str:
+        """One sentence on what to look at."""
+        return CAUSES[self.cause].hint
+
+    @property
+    def is_use(self) -> bool:
+        """Whether it says that no check was possible, not that a gradient is wrong."""
+        return self.cause in USE
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return label and text of each line."""
+        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.hint)]
+        if self.alternatives:
+            others = "; ".join(CAUSES[cause].title for cause in self.alternatives)
+            rows.insert(2, ("or", f"{others}: on these inputs it comes to the same"))
+        return rows
+
+    def __str__(self) -> str:
+        kind = "cannot check" if self.is_use else "error"
+        head = f"{kind}[{self.cause}]: {self.title}  ({self.confidence:.0%})"
+        return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in self.lines())])
+
+
+@dataclass(frozen=True)
+class InputResult:
+    """The gradient with respect to one input, element by element.
+
+    Attributes
+    ----------
+    name : str
+    gradient : Array
+        What backward gave for the upstream gradient of the check.
+    numeric : Array
+        What it ought to be; on a kink the mean of both slopes; NaN where no one asked.
+    below, above : Array
+        The least and the greatest value that the slopes to both sides allow: apart on kinks only.
+    kinked : Array of bool
+        Elements on a kink: there is no derivative, only a rule.
+    distance : Array
+        The kink map, in units of the input: from each element to its nearest kink. Without a map
+        from the caller it is 0 on a kink and NaN elsewhere.
+    method : str
+        "complex step" or "differences".
+    asked : int
+        How many elements were differentiated one by one.
+    directions : int
+        How many random directions through all elements were compared.
+    """
+
+    name: str
+    gradient: Array
+    numeric: Array
+    below: Array
+    above: Array
+    kinked: NDArray[np.bool_]
+    distance: Array
+    method: str
+    asked: int
+    directions: int
+
+    @property
+    def scale(self) -> float:
+        """The largest numeric value."""
+        return float(np.nanmax(np.abs(self.numeric), initial=0)) or 1.0
+
+    @property
+    def error(self) -> Array:
+        """How far each element is from what is allowed, relative to `scale`."""
+        outside = np.maximum(self.below - self.gradient, self.gradient - self.above)
+        return np.maximum(outside, 0) / self.scale
+
+    @property
+    def outside(self) -> int:
+        """Number of elements on a kink that are not between the slopes to both sides."""
+        return int((self.kinked & (self.error > 1e-6)).sum())
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """The result of one check.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Mistakes, the likeliest first; empty if all is right.
+    comparisons : tuple of Comparison
+        What each witness measured.
+    inputs : tuple of InputResult
+    notes : tuple of str
+        What a reader ought to know of a check that passes too: kinks, and its reach.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    inputs: tuple[InputResult, ...] = ()
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def ok(self) -> bool:
-        """Whether every comparison is within its tolerance."""
-        return all(comparison.ok for comparison in self.comparisons)
+        """Whether nothing is wrong: no finding, and every comparison within its tolerance."""
+        return not self.findings and all(comparison.ok for comparison in self.comparisons)
 
     @property
     def worst(self) -> Comparison:
@@ -104,4 +229,39 @@ class GradientReport:
         return max(errors) if errors else None
 
     def __str__(self) -> str:
-        return "\n".join(str(comparison) for comparison in self.comparisons)
+        verdict = "ok: every gradient is right" if self.ok else "FAIL"
+        parts = [str(finding) for finding in self.findings]
+        parts += ["\n".join(str(comparison) for comparison in self.comparisons)]
+        parts += ["\n".join(f"note: {note}" for note in self.notes)]
+        return "\n\n".join([verdict, *(part for part in parts if part)])
+
+    def _repr_html_(self) -> str:
+        """Render in a notebook."""
+        escape = html.escape
+        colour = "#1a7f37" if self.ok else "#b3261e"
+        rows = []
+        for c in self.comparisons:
+            cells = (c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", f"{list(c.index)}")
+            style = "" if c.ok else ' style="color:#b3261e;font-weight:bold"'
+            rows.append(f"<tr{style}>" + "".join(f"<td>{escape(t)}</td>" for t in cells) + "</tr>")
+        found = []
+        for finding in self.findings:
+            lines = "".join(
+                f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>"
+                for label, text in finding.lines()
+            )
+            found.append(
+                f'<div style="border-left:4px solid {colour};padding-left:1em;margin:1em 0">'
+                f"<b>{escape(finding.title)}</b> <code>{escape(finding.cause)}</code> "
+                f"({finding.confidence:.0%})<dl>{lines}</dl></div>"
+            )
+        heads = ("input", "witness", "error", "tolerance", "worst element")
+        table = "<tr>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>" + "".join(rows)
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        verdict = "every gradient is right" if self.ok else "a gradient is not right"
+        if any(finding.is_use for finding in self.findings):
+            verdict = "no check was possible"
+        return (
+            f'<div><b style="color:{colour}">{verdict}</b>{"".join(found)}'
+            f"<table>{table}</table><ul>{notes}</ul></div>"
+        )

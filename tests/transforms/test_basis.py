@@ -232,7 +232,6 @@ def test_gradients(name: str, rng: np.random.Generator) -> None:
         basis_grid_backward,
         [rng.standard_normal((2, B.shape[-1], 2))],
         jvp=basis_grid_jvp,
-        linear=True,
     )
     assert report.ok, str(report)
 

@@ -24,7 +24,6 @@ def test_gradients(shape: tuple[int, ...]) -> None:
         flow_grid_backward,
         [np.random.default_rng(0).standard_normal((2, *G.shape))],
         jvp=flow_grid_jvp,
-        linear=True,
     )
     assert report.ok, str(report)
 
