@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/stnref train --data digits --distortion R --resume
 
-.PHONY: train test lint notebooks docs clean
+.PHONY: train test lint notebooks docs zoo clean
 
 train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
 	$(RUN) --model cnn --out runs/cnn
@@ -24,6 +24,9 @@ notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb besid
 docs: train .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python -m pytest tests/test_docs.py
+
+zoo: .venv/test.stamp  ## run the gradient checker on all planted mistakes, write the table of docs/gradcheck.md
+	$(BIN)/python -m tests.bug_zoo.score
 
 clean:
 	rm -rf .venv build *.egg-info

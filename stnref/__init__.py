@@ -8,7 +8,12 @@ from stnref.coordinates import (
     unnormalize_forward,
     unnormalize_jvp,
 )
-from stnref.gradcheck import GradientReport, check_gradients, hessian_vector_product
+from stnref.gradcheck import (
+    GradientReport,
+    assert_gradients,
+    check_gradients,
+    hessian_vector_product,
+)
 from stnref.kernels import Kernel, bspline3, cubic, linear, nearest
 from stnref.kinks import KinkReport, kink_report
 from stnref.sampler import (
@@ -97,6 +102,7 @@ __all__ = [
     "affine_grid_backward",
     "affine_grid_forward",
     "affine_grid_jvp",
+    "assert_gradients",
     "attention_matrix_backward",
     "attention_matrix_forward",
     "attention_matrix_jvp",

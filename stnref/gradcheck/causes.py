@@ -119,8 +119,12 @@ CAUSES: dict[str, Cause] = {
         "What is broadcast in forward is summed in backward, over the same axes.",
     ),
     "off-by-one": Cause(
-        "the right values in the wrong places: a stride, pad or index is off",
+        "the right values a step away: a stride, pad, range or index is off",
         "Compare the index of every tap in forward and in backward.",
+    ),
+    "wrong-place": Cause(
+        "the right values in the wrong places: an axis reversed, or the place always the same",
+        "Compare the order of every axis in forward and in backward: kernel, channels, batch.",
     ),
     "relu-mask": Cause(
         "gradient passes where the unit is off",

@@ -15,7 +15,7 @@ import numpy as np
 from stnref.gradcheck.evidence import Evidence, as_text
 from stnref.gradcheck.pair import Pair
 from stnref.gradcheck.report import Finding
-from stnref.gradcheck.suspects import SUSPECTS
+from stnref.gradcheck.suspects import COSTLY, SUSPECTS, Match
 
 
 def diagnose(
@@ -43,7 +43,10 @@ def diagnose(
                 )
             ]
         return [Finding("unexplained", where, "only in elements that were not found again", 0.3)]
-    matches = [match for suspect in SUSPECTS for match in suspect(evidence)]
+    matches: list[Match] = []
+    for suspect in SUSPECTS:
+        if suspect not in COSTLY or all(match.certainty < 1 for match in matches):
+            matches += suspect(evidence)
     if not matches:
         return [_unexplained(evidence, where)]
     best = max(matches, key=lambda match: match.certainty)  # the first of the most certain

@@ -57,6 +57,11 @@ class Block:
     complete: bool
     tolerance: float
 
+    def rows(self, outputs: Indices) -> Block:
+        """Return the block of some outputs alone."""
+        here = np.searchsorted(self.outputs, outputs)
+        return replace(self, outputs=outputs, N=self.N[here], A=self.A[here])
+
     def part(self, columns: Mask) -> Block:
         """Return the block of some elements alone."""
         return replace(
@@ -65,6 +70,20 @@ class Block:
             N=self.N[:, columns],
             A=self.A[:, columns],
             readers=self.readers[columns],
+        )
+
+    def transposed(self) -> Block:
+        """Return elements as rows, outputs as columns; without rows of which not all is here."""
+        known = self.readers == self.nonzero.sum(axis=0)
+        return replace(
+            self,
+            shape=self.out_shape,
+            out_shape=self.shape,
+            outputs=self.elements[known],
+            elements=self.outputs,
+            N=self.N[:, known].T,
+            A=self.A[:, known].T,
+            readers=self.nonzero.sum(axis=1),
         )
 
     @cached_property
@@ -380,13 +399,29 @@ class Evidence:
     @cached_property
     def is_coordinates(self) -> bool:
         """Whether the input is a grid: (x, y) for each output position, and for no other."""
-        return self._is_grid(self.which)
+        return self._is_grid(self.which) or (self.is_splat and self._is_target(self.which))
+
+    @cached_property
+    def is_splat(self) -> bool:
+        """Whether pixels of an input are pushed to points, (x, y) for each of these pixels."""
+        return any(self._is_target(i) for i in range(len(self.pair.inputs)))
+
+    def _is_target(self, which: int) -> bool:
+        shape, out = self.pair.inputs[which].shape, self.out_shape
+        if len(shape) < 4 or shape[-1] != len(shape) - 2 or len(out) != len(shape):
+            return False
+        if self._is_grid(which) or shape[1:-1] == out[1:-1] or self.pair.straight[which]:
+            return False
+        others = [a.shape for i, a in enumerate(self.pair.inputs) if i != which]
+        return any(len(s) == len(shape) and s[:-1] == shape[:-1] for s in others)
 
     def _is_grid(self, which: int) -> bool:
         shape, out = self.pair.inputs[which].shape, self.out_shape
         if len(shape) < 3 or shape[-1] not in (2, 3):
             return False
         n = len(shape) - 1
+        if n - shape[-1] not in (0, 1):  # as many axes as coordinates, and perhaps a batch
+            return False
         if shape[:-1] == out[:n] and len(out) - n in (0, 1):  # channels last, or none
             position = list(range(n))
         elif len(out) == len(shape) and shape[:-1] == (out[0], *out[2:]):

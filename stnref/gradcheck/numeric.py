@@ -194,10 +194,16 @@ def _choose(r: _Rungs) -> Slopes:
         np.where(kinked, left, value),
         np.where(kinked, right, value),
         kinked,
-        kinked & (np.abs(above - below)[-1] > 2 * np.abs(above - below)[-2]),
+        _is_broken(r) & kinked,
         np.where(kinked, 0.0, step),
         False,
     )
+
+
+def _is_broken(r: _Rungs) -> NDArray[np.bool_]:
+    """Whether the slopes grow as the step shrinks, by more than round-off, of float32 even."""
+    before, last = np.abs(r.above - r.below)[-2:]
+    return (last > 2 * before) & (last * r.steps[-1] > 1e10 * r.noise)
 
 
 def _is_straight(r: _Rungs) -> bool:

@@ -228,3 +228,4 @@ def same_bits(a: Sequence[Array], b: Sequence[Array]) -> bool:
 
 
 Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stnref.gradcheck.numeric import LADDER, Slopes, slopes_along
-from stnref.gradcheck.pair import Mask, Pair, direction
+from stnref.gradcheck.pair import Indices, Mask, Pair, direction
 from stnref.gradcheck.report import Comparison, Finding, InputResult, compare
 from stnref.validation import Array
 
@@ -21,10 +21,14 @@ MOST_ELEMENTS = 1000
 MOST_ENTRIES = 2_000_000
 """So are those whose Jacobian would have more entries."""
 DIRECTIONS = 3
-SAMPLED, SAMPLED_ON_KINKS = 8, 12
+SAMPLED = 8
 """Elements that are asked one by one where random directions do the rest, or cannot."""
 NEAR = LADDER[5], LADDER[7]
 """Steps that look for kinks at x alone: they are a few, so that a large input is done in time."""
+CLOSER = LADDER[6], LADDER[-1]
+"""Steps for the few outputs that those leave in doubt."""
+MANY_OUTPUTS = 20_000
+"""So many outputs are few: the shortest steps can be afforded for all."""
 RELEVANT = 1000
 """The size of error, in tolerances, whose chance to be missed is stated."""
 
@@ -54,9 +58,9 @@ class Study:
         self.findings: list[Finding] = []
         self.notes: list[str] = []
         self._explore(rng)
-        n, some = self.array.size, SAMPLED_ON_KINKS if self.kinked_input else SAMPLED
+        n = self.array.size
         self.whole = n <= MOST_ELEMENTS and n * pair.out.size <= MOST_ENTRIES
-        few = np.arange(n) if n <= some else np.sort(rng.choice(n, some, replace=False))
+        few = np.arange(n) if n <= SAMPLED else np.sort(rng.choice(n, SAMPLED, replace=False))
         self.columns = self._ask(np.arange(n) if self.whole else few)
         self.result = self._judge()
         # What the differences say of their own error, in units of the largest value.
@@ -71,7 +75,7 @@ class Study:
         """Find out, along random directions, about kinks, complex numbers and trust."""
         pair, which = self.pair, self.which
         v = direction(rng, self.array.shape)
-        slopes = pair.slopes(which, v)
+        slopes = self._slopes_in_direction(v)
         pair.analytic[which] = pair.is_analytic(which, v, slopes)
         pair.straight[which] = slopes.straight and not slopes.kinked.any()
         self.method = "complex step" if pair.analytic[which] else "differences"
@@ -96,8 +100,21 @@ class Study:
     def _again(self, v: Array, first: Slopes) -> Slopes:
         """Along a further direction the complex step is enough; kinks are where they were."""
         if not self.pair.analytic[self.which]:
-            return self.pair.slopes(self.which, v)
+            return self._slopes_in_direction(v)
         return first._replace(value=self.pair.tangent(self.which, v))
+
+    def _slopes_in_direction(self, v: Array) -> Slopes:
+        """Differentiate all outputs along v; where few are in doubt, ask these more closely.
+
+        Where many seem kinked, as with the identity, they are, and shorter steps add nothing.
+        """
+        slopes = self.pair.slopes(self.which, v, shortest=NEAR[1])
+        unsettled = slopes.error > 1e-10 * np.abs(slopes.value).max(initial=0)
+        doubtful = np.flatnonzero(slopes.kinked | unsettled)
+        few = len(doubtful) < max(MANY_OUTPUTS, 0.1 * slopes.kinked.size)
+        if len(doubtful) and few:
+            slopes = self._with_outputs(slopes, doubtful, v, *CLOSER)
+        return slopes
 
     def _trust(self, slopes: Slopes) -> float:
         """Return the estimated relative error of the differences; say so if it is too large."""
@@ -107,15 +124,14 @@ class Study:
         if self.pair.analytic[self.which] or self.pair.single:
             return doubt
         where = f"forward, along {self.name}"
-        if slopes.broken.any():
-            n = int(slopes.broken.sum())
-            evidence = f"{n} of {slopes.value.size} outputs jump here: their slopes have no limit"
-            self.findings.append(Finding("untrusted", where, evidence))
-            return doubt
         noise = _roughness(self.pair, self.which, slopes)
         if 1e-11 < noise < 1e-5:
             evidence = f"its outputs scatter by {noise:.0e} of their size, float64's is 1e-16"
             self.findings.append(Finding("float32", where, evidence, 0.95))
+        elif slopes.broken.any():
+            n = int(slopes.broken.sum())
+            evidence = f"{n} of {slopes.value.size} outputs jump here: their slopes have no limit"
+            self.findings.append(Finding("untrusted", where, evidence))
         elif doubt > 1e-5:
             evidence = f"the best estimate of the slopes is off by {doubt:.0e} of their size"
             self.findings.append(Finding("untrusted", where, evidence, 0.9))
@@ -158,23 +174,29 @@ class Study:
         """Differentiate with short steps only, and only the outputs that change at all."""
         line = self.pair.line(self.which, v)
         middle = np.ravel(line(0.0))
-        changing = np.flatnonzero(
-            (np.ravel(line(NEAR[0])) != middle) | (np.ravel(line(-NEAR[0])) != middle)
-        )
+        there = [np.ravel(line(h)) != middle for h in (NEAR[0], -NEAR[0])]
+        changing = np.flatnonzero(there[0] | there[1])
+        nothing = np.zeros(middle.shape)
+        no = nothing.astype(bool)
+        flat = Slopes(nothing, nothing, nothing, nothing, no, no, nothing, True)
+        return self._with_outputs(flat, changing, v, *NEAR)
+
+    def _with_outputs(
+        self, slopes: Slopes, outputs: Indices, v: Array, longest: float, shortest: float
+    ) -> Slopes:
+        """Differentiate some outputs along v, and put them in place of those in `slopes`."""
+        line = self.pair.line(self.which, v)
         some = slopes_along(
-            lambda t: np.ravel(line(t))[changing],
-            longest=NEAR[0],
-            shortest=NEAR[1],
+            lambda t: np.ravel(line(t))[outputs],
+            longest=longest,
+            shortest=shortest,
             precision=self.pair.precision,
             size=float(np.abs(self.array).max()),
         )
-
-        def spread(values: Array) -> Array:
-            full = np.zeros(middle.shape, values.dtype)
-            full[changing] = values
-            return full
-
-        arrays = {name: spread(getattr(some, name)) for name in Slopes._fields[:-1]}
+        arrays = {}
+        for name in Slopes._fields[:-1]:
+            arrays[name] = getattr(slopes, name).copy()
+            arrays[name][outputs] = getattr(some, name)
         return Slopes(**arrays, straight=some.straight)
 
     def _judge(self) -> InputResult:
@@ -374,9 +396,10 @@ class Study:
 def _roughness(pair: Pair, which: int, slopes: Slopes) -> float:
     """How much the outputs scatter from point to point, relative to their size: the median."""
     line = pair.line(which, direction(np.random.default_rng(0), pair.inputs[which].shape))
-    points = np.array([np.ravel(line(k * 1e-5)) for k in range(8)])
+    # To one side of x, at which there may be a kink.
+    points = np.array([np.ravel(line(k * 1e-5)) for k in range(1, 9)])
     third = np.abs(np.diff(points, n=3, axis=0)).max(axis=0)  # of what is smooth, of order 1e-15
-    alive = ~slopes.kinked & (slopes.value != 0)
+    alive = slopes.value != 0
     if not alive.any():
         return 0.0
     return float(np.median(third[alive]) / 4 / np.abs(points).max())

@@ -6,36 +6,71 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stnref.gradcheck.evidence import Evidence, as_text
+from stnref.gradcheck.evidence import Block, Evidence, as_text
+from stnref.gradcheck.pair import Mask
 from stnref.gradcheck.suspects.match import Match, diagonal
+from stnref.validation import Array
 
 
 def beyond_the_border(e: Evidence) -> Iterator[Match]:
     """Only samples are wrong that do not read all their corners inside."""
+    if e.is_splat:
+        if not e.is_coordinates:
+            b = e.block.transposed()
+            yield from _only_incomplete(e, b, b)
+        return
     if e.map_input is None or not e.has_grid:
         return
-    b, m = e.block, e.block_of(e.map_input)
-    if not m.complete or len(m.outputs) != len(b.outputs):
-        return
+    m = e.block_of(e.map_input)
+    if m.complete:
+        yield from _only_incomplete(e, e.block.rows(m.outputs), m)
+
+
+def _only_incomplete(e: Evidence, b: Block, m: Block) -> Iterator[Match]:
+    """Look at the rows of b; m has the weights of the same samples."""
     reads = m.nonzero.sum(axis=1)
     partly = reads < reads.max(initial=0)
-    wrong = b.wrong.any(axis=1)
+    wrong: Mask = np.asarray(b.wrong.any(axis=1))
     if not wrong.any() or not partly.any() or (wrong & ~partly).any() or partly.all():
         return
     number = f"{int(wrong.sum())} outputs are wrong, all of them samples that read fewer than "
     number += f"{int(reads.max())} pixels; those inside are right"
     if not b.given[wrong].any():
         yield Match("border-gradient", "", f"{number}; they get no gradient")
+    elif _only_before_the_first(e, m, wrong, partly):
+        evidence = f"{number}, and at the first row or column; at the last all is right"
+        text = f"{evidence}: below zero, truncation is not floor"
+        yield Match("off-by-one", "", text)
     elif (b.given[wrong] & ~b.nonzero[wrong]).any() or e.is_coordinates:
         outside = int((wrong & (reads == 0)).sum())
         more = f", {outside} of which read none" if outside else ""
         yield Match("outside-gradient", "", f"{number}{more}")
-    elif (np.abs(b.A[wrong]).sum(axis=1) > np.abs(b.N[wrong]).sum(axis=1)).all():
+    elif np.allclose(b.A[wrong].sum(axis=1), 1, atol=1e-5) or _grow(b.A[wrong], b.N[wrong]):
         yield Match("outside-gradient", "", f"{number}; their weights sum to more than forward's")
     else:  # where collisions are lost, some of those samples would be right
         all_ = not (partly & b.nonzero.any(axis=1) & ~wrong).any()
         text = f"{number}; of their weights a part is lost"
         yield Match("border-gradient", "", text, 1.0 if all_ else 0.9)
+
+
+def _grow(A: Array, N: Array) -> bool:
+    return bool((np.abs(A).sum(axis=1) > np.abs(N).sum(axis=1)).all())
+
+
+def _only_before_the_first(e: Evidence, m: Block, wrong: Mask, partly: Mask) -> bool:
+    """Whether samples across the first row or column are wrong, and those across the last right."""
+    if e.is_splat or e.map_input is None or m.which != e.map_input:
+        return False
+    axes = e.spatial_axes(m.which)
+    sizes = np.array(m.shape)[axes]
+    lows: list[bool] = []
+    highs: list[bool] = []
+    for row in np.flatnonzero(partly & m.nonzero.any(axis=1)):
+        at = m.k[m.nonzero[row]][:, axes]
+        cut = at.max(axis=0) == at.min(axis=0)  # one of two pixels is inside
+        low, high = (cut & (at[0] == 0)).any(), (cut & (at[0] == sizes - 1)).any()
+        (lows if low else highs if high else []).append(bool(wrong[row]))
+    return bool(lows) and bool(highs) and all(lows) and not any(highs)
 
 
 def spurious(e: Evidence) -> Iterator[Match]:
@@ -57,9 +92,6 @@ def spurious(e: Evidence) -> Iterator[Match]:
     if elementwise or len(b.out_shape) <= 2:
         evidence = f"forward is flat at {n} elements, as {examples}, and they get gradient"
         yield Match("relu-mask", "", f"{evidence}; all else is right")
-    elif len(b.out_shape) == len(b.shape) == 4:
-        evidence = f"{n} elements that no output depends on, as {examples}, get gradient"
-        yield Match("off-by-one", "", evidence, 0.6)
 
 
 def _inverted_mask(e: Evidence) -> Iterator[Match]:
@@ -79,3 +111,6 @@ def _inverted_mask(e: Evidence) -> Iterator[Match]:
     elif (~b.differs(a, 0 * a) | ~b.differs(a, 0 * a + 1)).all():
         share = (~b.differs(a, n)).mean()
         yield Match("relu-mask", "", f"the mask agrees with forward's in {share:.0%} of the units")
+    elif not (b.differs(a, 0 * a) & ~b.differs(n, 0 * n)).any() and len(np.unique(a)) > 3:
+        evidence = "where the unit is off it is zero, where it is on a number that varies, not one"
+        yield Match("relu-mask", "", f"{evidence}: another array than the mask stands there")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stnref.gradcheck.evidence import Evidence
-from stnref.gradcheck.suspects.match import Match, diagonal, tail
+from stnref.gradcheck.suspects.match import Match, tail
 
 
 def signs(e: Evidence) -> Iterator[Match]:
@@ -25,11 +25,12 @@ def signs(e: Evidence) -> Iterator[Match]:
     elif share > 0.7:
         evidence = f"{share:.0%} of the wrong entries have the other sign: one of several terms"
         yield Match("sign", "", evidence, 0.8)
-    elif b.out_shape == b.shape and not ((b.nonzero | b.given) & ~diagonal(b)).any():
-        sums = (b.A + b.N)[diagonal(b)]
-        if len(sums) >= 4 and not b.differs(sums, sums[0]).any() and abs(sums[0]) > 0:
-            c = sums[0] / 2
-            evidence = f"the slope is {c:.4g} - t, backward has {c:.4g} + t"
+    else:
+        sums, slopes = (b.A + b.N)[b.wrong], b.N[b.wrong]
+        if len(np.unique(np.round(slopes, 9))) < 4 or abs(sums[0]) < 1e-9:
+            return
+        if not b.differs(sums, sums[0]).any():
+            evidence = f"the slope is {sums[0] / 2:.4g} - t, backward has {sums[0] / 2:.4g} + t"
             yield Match("sign", "", f"{evidence}: analytic + numeric is the same everywhere", 0.97)
 
 
@@ -45,7 +46,11 @@ def one_hot(e: Evidence) -> Iterator[Match]:
     wrong = np.abs(off) > b.tolerance * b.scale
     if not np.allclose(steps, np.round(steps), atol=1e-5):
         return
-    if (wrong.sum(axis=1) == 1).all() and np.allclose(off[wrong], off[wrong][0], rtol=1e-6):
+    single = (wrong.sum(axis=1) == 1).all() and np.allclose(off[wrong], off[wrong][0], rtol=1e-6)
+    if single and round(float(abs(steps[wrong][0]))) == 2:
+        evidence = f"in each row one element is off by {off[wrong][0]:.6g} = 2/{b.shape[0]}"
+        yield Match("sign", "", f"{evidence}: the label is added, not subtracted")
+    elif single:
         evidence = f"in each row one element is {off[wrong][0]:.6g} = 1/{b.shape[0]} too large"
         yield Match("one-hot", "", f"{evidence}, and nothing else is wrong")
     else:
@@ -54,9 +59,14 @@ def one_hot(e: Evidence) -> Iterator[Match]:
 
 
 def single_precision(e: Evidence) -> Iterator[Match]:
-    """The error is noise of the size that float32 has."""
+    """The error is noise of the size that float32 has, or float16."""
     b = e.block
     error = np.abs(b.A - b.N).max() / b.scale
-    if error < 3e-6 and b.tolerance < error:
+    if b.tolerance < error < 3e-6:
         share = f"errors of up to {error:.1e} of the largest entry, without pattern"
         yield Match("float32", "", f"{share}; the round-off of float32 is 6e-8", 0.95)
+        return
+    off = (b.A - b.N)[b.wrong]
+    if error < 2e-3 and len(off) >= 8 and off.min() < 0 < off.max():
+        evidence = f"errors of either sign, of up to {error:.0e} of the largest entry"
+        yield Match("float32", "", f"{evidence}, as the rounding of float16 makes", 0.75)

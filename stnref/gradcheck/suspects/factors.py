@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -64,6 +64,8 @@ def _name_factors(e: Evidence, components: dict[tuple[int, ...], float]) -> Iter
             evidence = "it is zero there, and the output depends on it; all else is right"
         yield Match("path-missing", where, evidence, 0.8)
         return
+    if any(abs(r) < 1e-9 for r in values):
+        return
     shown = ", ".join(f"{r:.6g}" for r in dict.fromkeys(np.round(values, 9)))
     seen = f"analytic / numeric = {shown} {_for(where)}"
     one = len(set(np.round(values, 9))) == 1
@@ -71,6 +73,8 @@ def _name_factors(e: Evidence, components: dict[tuple[int, ...], float]) -> Iter
     named = []
     if e.which != e.map_input and (e.is_coordinates or not one or len(off) < len(components)):
         named += list(_pixel_factors(e, off, seen, where))
+        if not named:
+            named += list(_half_integers(e, values, seen, where))
     if one:
         named += list(_size_factors(e, values[0], where, seen))
     if any(r < 0 for r in values) and not named:
@@ -128,7 +132,7 @@ def _pixel_factors(
         return [1 / s for s in slopes[a] if s]
 
     def twice(a: int) -> list[float]:
-        return list(slopes[a])
+        return [s**power for s in slopes[a] if s for power in (1, 2, -2)]
 
     def other(a: int) -> list[float]:
         s, t = slopes[a]
@@ -153,11 +157,30 @@ def _pixel_factors(
         ("hw-swapped", swapped, "the factor of one axis over that of the other"),
         ("corner-factor", other, "the factor of one corner rule over that of the other"),
         ("pixel-factor", missing, "one over the factor from normalised to pixel coordinates"),
-        ("pixel-factor", twice, "that factor once too often"),
+        ("pixel-factor", twice, "that factor too often, or divided by"),
     ]
     for cause, ratios, what in tests:
         if all(fits(r, key, ratios) for key, r in off.items()):
             yield Match(cause, where, f"{seen}: {what} (dx/dg is {text})")
+
+
+def _half_integers(e: Evidence, values: Sequence[float], seen: str, where: str) -> Iterator[Match]:
+    """Where no input tells the sizes, two factors of two sizes give themselves away."""
+    r = np.unique(np.round(np.abs(values), 9))
+    if len(r) < 2:
+        return
+
+    def whole(x: Array) -> bool:
+        return bool((np.abs(x - np.round(x)) < 1e-6 * np.abs(x)).all() and (np.round(x) > 0).all())
+
+    if len(r) == 2 and np.isclose(r[0] * r[1], 1, rtol=1e-6):
+        evidence = "one is the other's inverse, as when H stands for W and W for H"
+        yield Match("hw-swapped", where, f"{seen}: {evidence}")
+    elif whole(1 / np.abs(r - 1)) or whole(1 / np.abs(1 / r - 1)):
+        yield Match("corner-factor", where, f"{seen}: of the form n / (n - 1)")
+    elif any(whole(2 * x) for x in (r, 1 / r, np.sqrt(r), 1 / np.sqrt(r))):
+        evidence = "halves of whole numbers, their squares or inverses, as (W - 1)/2 and (H - 1)/2"
+        yield Match("pixel-factor", where, f"{seen}: {evidence}")
 
 
 def _size_factors(e: Evidence, r: float, where: str, seen: str) -> Iterator[Match]:

@@ -17,7 +17,8 @@ def exchanged(e: Evidence) -> Iterator[Match]:
     if e.is_coordinates:
         yield from _components_exchanged(e)
         return
-    yield from _last_axes_exchanged(e)
+    yield from _of_another_input(e)
+    yield from _matrix_transposed(e)
     for cause, what, target in _moves(e):
         if _explains_move(e.block, target):
             yield Match(cause, "", f"it is right after {what}")
@@ -55,10 +56,21 @@ def _moves(e: Evidence) -> Iterator[tuple[str, str, Array]]:
             )
             yield "hw-swapped", f"reading the pixel at {what}", target.ravel()
     for axis, n in enumerate(shape):
-        if n > 1:
-            cause = "xy-swapped" if n == 2 and not is_map and axis > 0 else "off-by-one"
-            what = f"reversing axis {axis}" if n > 2 else f"exchanging the two along axis {axis}"
-            yield cause, what, np.flip(flat, axis).ravel()
+        if n == 2 and not is_map and axis > 0:
+            yield "xy-swapped", f"exchanging the two along axis {axis}", np.flip(flat, axis).ravel()
+        elif n > 1:
+            yield "wrong-place", f"reversing axis {axis}", np.flip(flat, axis).ravel()
+    if len(shape) > 1 and shape[0] > 2:
+        for step in (1, -1):
+            yield "wrong-place", "moving it by one sample", np.roll(flat, step, axis=0).ravel()
+    if not is_map and len(shape) >= 2 and 3 <= shape[-1] <= 8:
+        for i, j in combinations(range(shape[-1]), 2):
+            two = list(range(shape[-1]))
+            two[i], two[j] = j, i
+            yield "xy-swapped", f"exchanging [..., {i}] and [..., {j}]", flat[..., two].ravel()
+    if not is_map and len(shape) == 4 and shape[0] == shape[1]:
+        both = flat[::-1, ::-1].ravel()
+        yield "wrong-place", "turning the filters by half a turn", both
     if not is_map and len(shape) == 2 and shape[1] % 2 == 0 and shape[1] > 2:
         # Two rows of a matrix that stand one after the other: theta, flattened.
         halves = np.roll(flat, shape[1] // 2, axis=1)
@@ -98,22 +110,42 @@ def _explains_move(b: Block, target: Array) -> bool:
     return (b.wrong & known).sum() >= 4 and b.explained_by(P, np.broadcast_to(known, P.shape))
 
 
-def _last_axes_exchanged(e: Evidence) -> Iterator[Match]:
-    """A[(…, j), (…, i)] = N[(…, i), (…, j)]: a square matrix W stands there without transpose."""
+def _of_another_input(e: Evidence) -> Iterator[Match]:
+    """The gradient is that of another input of the same shape."""
     b = e.block
-    if not b.out_shape or len(b.shape) < 2 or b.out_shape[-1] != b.shape[-1]:
-        return
-    P, known = np.zeros_like(b.N), np.zeros(b.N.shape, dtype=bool)
-    rows, columns = np.nonzero(b.nonzero | b.given)
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        o, k = b.o[row], b.k[column]
-        r = b.row_of.get((*o[:-1].tolist(), int(k[-1])))
-        c = b.column_of.get((*k[:-1].tolist(), int(o[-1])))
-        if r is not None and c is not None:
-            P[row, column], known[row, column] = b.N[r, c], True
-    if (known & b.wrong).sum() >= 2 and b.explained_by(P, known):
-        evidence = "the matrix from input to output stands there as its transpose"
-        yield Match("transpose", "", evidence)
+    for other, array in enumerate(e.pair.inputs):
+        if other != e.which and array.shape == b.shape:
+            m = e.block_of(other)
+            same = np.array_equal(m.outputs, b.outputs) and np.array_equal(m.elements, b.elements)
+            if same and b.explained_by(m.N):
+                evidence = f"it is the gradient of {e.pair.names[other]}, returned in its place"
+                yield Match("wrong-place", "", evidence)
+
+
+def _matrix_transposed(e: Evidence) -> Iterator[Match]:
+    """A[(i, k), (j, l)] = N[(j, k), (i, l)]: a square matrix W stands there without transpose.
+
+    So for any set of axes that output and input have in common, but the batch.
+    """
+    b = e.block
+    n = min(len(b.out_shape), len(b.shape))
+    # The last axes of both, counted from the end.
+    shared = [a for a in range(1, n) if b.out_shape[-a] == b.shape[-a] > 1]
+    rows, columns = np.nonzero(b.wrong)
+    for axes in [c for r in (1, 2) for c in combinations(shared, r)]:
+        agree, known = 0, 0
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            o, k = b.o[row].tolist(), b.k[column].tolist()
+            for a in axes:
+                o[-a], k[-a] = k[-a], o[-a]
+            r, c = b.row_of.get(tuple(o)), b.column_of.get(tuple(k))
+            if r is not None and c is not None:
+                known += 1
+                agree += bool(b.nonzero[r, c] and not b.differs(b.A[row, column], b.N[r, c]))
+        if agree >= 4 and agree >= 0.4 * known:  # a translation beside the matrix may not
+            evidence = f"{agree} of {known} wrong entries are those of the transposed matrix"
+            yield Match("transpose", "", evidence, 1.0 if agree == known else 0.9)
+            return
 
 
 def _components_exchanged(e: Evidence) -> Iterator[Match]:
@@ -147,9 +179,10 @@ def displaced(e: Evidence) -> Iterator[Match]:
     b = e.block
     yield from _shifted(e)
     yield from _other_rows(e)
+    yield from _columns_displaced(e)
     if not b.complete or e.map_input != e.which:
         return
-    yield from _windows_transposed(e)
+    yield from _within_windows(e)
     shifts = []
     full = b.nonzero.sum(axis=1).max()
     for row in np.flatnonzero(b.wrong.any(axis=1) & (b.nonzero.sum(axis=1) == full)):
@@ -163,40 +196,79 @@ def displaced(e: Evidence) -> Iterator[Match]:
         return
     axes = e.spatial_axes(e.which)
     across = np.array(shifts)[:, axes]
+    along_batch = np.array(shifts)[:, 0].any()
     examples = ", ".join(f"{list(s)}" for s in sorted(set(shifts))[:3])
     evidence = f"each output's entries are right, but displaced by {examples}"
-    if len(axes) == 2 and (across.sum(axis=1) == 0).all() and len(shifts) > 2:
+    if along_batch or _one_place_of_window(e, full):
+        yield Match("wrong-place", "", evidence, 0.98)
+        return
+    if len(axes) == 2 and across.any() and (across.sum(axis=1) == 0).all() and len(shifts) > 2:
         yield Match(
             "hw-swapped", "", f"{evidence}: row and column in the window are exchanged", 0.98
         )
     yield Match("off-by-one", "", evidence, 0.97)
 
 
-def _windows_transposed(e: Evidence) -> Iterator[Match]:
-    """Every window's entries are transposed within the window."""
+def _columns_displaced(e: Evidence) -> Iterator[Match]:
+    """Each parameter's entries are right, but of a neighbouring output."""
+    b = e.block
+    if len(b.shape) != 2 or len(b.out_shape) != 2 or not b.wrong.any():
+        return
+    steps = set()
+    for column in np.flatnonzero(b.wrong.any(axis=0)):
+        n, a = np.flatnonzero(b.nonzero[:, column]), np.flatnonzero(b.given[:, column])
+        if not len(a) or len(n) != len(a) or b.differs(b.N[n, column], b.A[a, column]).any():
+            return
+        steps |= {tuple(step) for step in (b.o[a] - b.o[n]).tolist()}
+    if all(abs(step[1]) == 1 and step[0] == 0 for step in steps):
+        evidence = f"the entries are right, but of outputs {[list(s) for s in sorted(steps)]} away"
+        yield Match("off-by-one", "", evidence)
+
+
+def _one_place_of_window(e: Evidence, entries: int) -> bool:
+    """Whether it is always the first pixel of the window that gets what is due to another."""
+    b = e.block
+    if entries != 1 or b.out_shape[1] == 0:
+        return False
+    sizes = [b.shape[a] // b.out_shape[a] for a in e.spatial_axes(e.which)]
+    rows = np.flatnonzero(b.given.any(axis=1))
+    at = np.array([b.k[np.flatnonzero(b.given[row])[0]] for row in rows])[
+        :, e.spatial_axes(e.which)
+    ]
+    return len(rows) > 2 and len({tuple(p) for p in (at % np.maximum(sizes, 1)).tolist()}) == 1
+
+
+def _within_windows(e: Evidence) -> Iterator[Match]:
+    """Every window's entries are transposed, or reversed, within the window."""
     b = e.block
     axes = e.spatial_axes(e.which)
-    if len(axes) != 2 or not b.wrong.any():
+    full = max(2, b.nonzero.sum(axis=1).max(initial=0))
+    rows = np.flatnonzero(b.wrong.any(axis=1) & (b.nonzero.sum(axis=1) == full))
+    if len(axes) != 2 or len(rows) < 2:
         return
-    seen, full = 0, max(2, b.nonzero.sum(axis=1).max(initial=0))
-    for row in np.flatnonzero(b.wrong.any(axis=1) & (b.nonzero.sum(axis=1) == full)):
-        columns = np.flatnonzero(b.nonzero[row])
-        at = b.k[columns]
+
+    def moved(at: Array, reverse: bool) -> Array:
         start, end = at.min(axis=0), at.max(axis=0)
-        if (end - start)[axes[0]] != (end - start)[axes[1]]:
-            continue  # cut off at the border
         other = at.copy()
-        other[:, axes[0]] = start[axes[0]] + at[:, axes[1]] - start[axes[1]]
-        other[:, axes[1]] = start[axes[1]] + at[:, axes[0]] - start[axes[0]]
-        there = [b.column_of.get(tuple(k)) for k in other.tolist()]
-        if (
-            any(c is None for c in there)
-            or b.differs(b.A[row, np.array(there)], b.N[row, columns]).any()
-        ):
-            return
-        seen += 1
-    if seen >= 2:
-        yield Match("hw-swapped", "", "every window's entries stand transposed within the window")
+        for a, c in zip(axes, axes if reverse else axes[::-1], strict=True):
+            other[:, a] = (
+                end[a] - (at[:, c] - start[c]) if reverse else start[a] + at[:, c] - start[c]
+            )
+        return other
+
+    for reverse, cause, what in (
+        (False, "hw-swapped", "transposed"),
+        (True, "wrong-place", "reversed"),
+    ):
+        for row in rows:
+            columns = np.flatnonzero(b.nonzero[row])
+            there = [b.column_of.get(tuple(k)) for k in moved(b.k[columns], reverse).tolist()]
+            if any(c is None for c in there):
+                break
+            if b.differs(b.A[row, np.array(there)], b.N[row, columns]).any():
+                break
+        else:
+            yield Match(cause, "", f"every window's entries stand {what} within the window")
 
 
 def _shifted(e: Evidence) -> Iterator[Match]:
@@ -226,10 +298,10 @@ def _shifted(e: Evidence) -> Iterator[Match]:
 
 
 def _other_rows(e: Evidence) -> Iterator[Match]:
-    """A[o] = N[o'] for other outputs: backward reads another window than forward."""
+    """A[o] = N[o'] for other outputs, a step or a stride away: backward reads another window."""
     b = e.block
     wrong = np.flatnonzero(b.wrong.any(axis=1))
-    if len(b.out_shape) < 3 or len(wrong) < 3:
+    if len(b.out_shape) < 3 or len(wrong) < 3 or e.is_coordinates:
         return
     found = []
     for row in wrong:
@@ -238,12 +310,20 @@ def _other_rows(e: Evidence) -> Iterator[Match]:
         off = b.differs(b.N, b.A[row]).sum(axis=1)
         match = int(np.argmin(off))
         if off[match] == 0 and match != row:
-            found.append((b.o[row].tolist(), b.o[match].tolist()))
-    if len(found) >= max(3, 0.2 * len(wrong)):
-        (o, other), share = found[-1], len(found) / len(wrong)
-        yield Match(
-            "off-by-one",
-            "",
-            f"output {o} has the entries of output {other}; so have {share:.0%} of those wrong",
-            0.9,
-        )
+            found.append((b.o[row], b.o[match]))
+    if len(found) < max(3, 0.2 * len(wrong)):
+        return
+    here, there = (np.array(side) for side in zip(*found, strict=True))
+    one_step = len(np.unique(there - here, axis=0)) == 1
+    strides = [
+        s for s in (2, 3, 4) for p, q in ((here, there), (there, here)) if _is_stride(p, q, s)
+    ]
+    if one_step or strides:
+        share = len(found) / len(wrong)
+        evidence = f"output {here[-1].tolist()} has the entries of output {there[-1].tolist()}"
+        yield Match("off-by-one", "", f"{evidence}; so have {share:.0%} of those wrong", 0.9)
+
+
+def _is_stride(p: Array, q: Array, stride: int) -> bool:
+    """Whether q = stride * p along the axes where they differ."""
+    return bool(((q == p) | (q == stride * p)).all())

@@ -53,7 +53,8 @@ def _unsummed(e: Evidence, b: Block) -> Iterator[Match]:
 
 def _sums_along(b: Block, axis: int) -> Array | None:
     """For each row the sum of N over the outputs that differ from it along this axis alone."""
-    if b.out_shape[axis] < 2:
+    own_batch = axis == 0 and b.shape[0] == b.out_shape[0]  # each sample has its own elements
+    if b.out_shape[axis] < 2 or own_batch:
         return None
     rest = np.delete(b.o, axis, axis=1)
     _, group = np.unique(rest, axis=0, return_inverse=True)
@@ -63,6 +64,10 @@ def _sums_along(b: Block, axis: int) -> Array | None:
         return None
     sums = np.zeros((group.max() + 1, b.N.shape[1]))
     np.add.at(sums, group, b.N)
+    terms = np.zeros(sums.shape, dtype=int)
+    np.add.at(terms, group, b.nonzero)
+    if terms.max() < 2:  # no sum at all: one output stands for another
+        return None
     return np.where(full[:, None], sums[group], b.A)
 
 
@@ -140,7 +145,7 @@ def _not_added_up(e: Evidence) -> str:
 def _windows_cut(e: Evidence, gone: Array) -> bool:
     """Whether in every window the entries of its last row, or column, or both are lost."""
     b = e.block
-    if e.map_input != e.which or e.has_grid:
+    if e.map_input != e.which or e.has_grid or e.is_splat:
         return False
     for axes in [e.spatial_axes(e.which), *([a] for a in e.spatial_axes(e.which))]:
         fits = True
@@ -178,13 +183,15 @@ def path(e: Evidence) -> Iterator[Match]:
     b = e.block
     gone = b.nonzero & ~b.given
     share = gone.sum() / max(1, b.nonzero.sum())
+    if e.map_input != e.which or len(e.pair.inputs) < 2:
+        return
     if share > 0.3 and (b.wrong & b.given).any():
         evidence = (
             f"outputs depend on {int(b.nonzero.sum())} entries, {share:.0%} of which get exactly "
             "zero: a branch of the function has no backward"
         )
         yield Match("path-missing", "", evidence, 0.8)
-    elif e.map_input == e.which and _sparse_residual(e):
+    elif _sparse_residual(e):
         rows = np.searchsorted(e.outputs, b.outputs)
         right = int((~e.wrong_rows()[rows] & b.nonzero.any(axis=1)).sum())
         evidence = "all is right but for pixels around one point in a row, where a part is lost"
