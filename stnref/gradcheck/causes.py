@@ -15,10 +15,11 @@ class Cause(NamedTuple):
 CAUSES: dict[str, Cause] = {
     # how the pair was used: there is no gradient to judge
     "shape": Cause(
-        "a wrong number or shape of gradients",
-        "backward returns one gradient for each input, in their order, each of its input's shape.",
+        "a wrong number, shape or kind of what is returned",
+        "forward returns (out, cache), out an array of floats; backward one gradient for each "
+        "input, in their order, each an array of its input's shape (a list counts as several).",
     ),
-    "error": Cause("the code raises", "Run the failing call by itself."),
+    "error": Cause("the code raises", "Look at the line that is named; run that call by itself."),
     "non-finite": Cause(
         "values that are not finite",
         "Look for a division by zero, a logarithm of zero or an overflow.",
@@ -30,7 +31,8 @@ CAUSES: dict[str, Cause] = {
     ),
     "untrusted": Cause(
         "no numerical derivative that can be trusted",
-        "Is forward continuous here, and does it compute in float64 throughout?",
+        "Is forward continuous here, is it far enough from the end of where it is defined and from "
+        "a kink, and does it compute in float64 throughout?",
     ),
     # how the two functions behave
     "input-mutated": Cause(

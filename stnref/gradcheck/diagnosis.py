@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stnref.gradcheck.evidence import Evidence, as_text
-from stnref.gradcheck.pair import Pair
+from stnref.gradcheck.pair import Pair, UseError
 from stnref.gradcheck.report import Finding
 from stnref.gradcheck.suspects import COSTLY, SUSPECTS, Match
 
@@ -28,7 +28,11 @@ def diagnose(
     """
     where = f"gradient of {pair.names[which]}"
     if kinked:
-        pair = off_the_kinks(pair, which, rng)
+        try:
+            pair = off_the_kinks(pair, which, rng)
+        except UseError as error:  # forward is not defined there
+            text = f"on a kink, and moved off it {error.where} {error.evidence}"
+            return [Finding("unexplained", where, text, 0.3)]
         suspects = []
     evidence = Evidence(pair, which, suspects, rng)
     block = evidence.block

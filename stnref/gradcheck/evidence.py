@@ -215,7 +215,7 @@ class Evidence:
                 known = self._wrong if which == self.which else []
                 elements = np.union1d(self._some(which), np.array(known, dtype=np.intp))
         columns = [self.column(which, int(k)) for k in elements]
-        N = np.stack([values for values, _ in columns], axis=1)
+        N = np.array([values for values, _ in columns]).reshape(len(columns), len(self.outputs)).T
         N = N[np.searchsorted(self.outputs, outputs)]
         return Block(
             which,
@@ -225,7 +225,7 @@ class Evidence:
             elements,
             N,
             A[:, elements],
-            np.array([count for _, count in columns]),
+            np.array([count for _, count in columns], dtype=np.intp),
             complete,
             self.tolerance(which),
         )

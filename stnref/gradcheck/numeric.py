@@ -67,6 +67,18 @@ class Slopes(NamedTuple):
     step: Array
     straight: bool
 
+    def in_units(self, unit: float) -> Slopes:
+        """Return the slopes by x where the line was one of x / unit."""
+        if unit == 1:
+            return self
+        return self._replace(
+            value=self.value / unit,
+            error=self.error / unit,
+            below=self.below / unit,
+            above=self.above / unit,
+            step=self.step * unit,
+        )
+
 
 def slopes_along(
     line: Line,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -79,22 +82,21 @@ class Pair:
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, Any]:
         """Run forward on copies; the output and the cache."""
-        result = call("forward", self.bare_forward, *(a.copy() for a in inputs))
+        result = call("forward", self.bare_forward, *(np.array(a) for a in inputs))
         if not isinstance(result, tuple) or len(result) != 2:
             raise UseError(
                 "shape", "forward", f"expected a pair (out, cache), got {type(result).__name__}"
             )
-        out = np.asarray(result[0])
-        if out.dtype.kind not in "fc":
-            raise UseError("shape", "forward", f"expected a floating output, got {out.dtype}")
-        if not np.isfinite(out).all():
-            first = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
-            raise UseError("non-finite", "forward", f"out is {out[first]} at index {first}")
+        out = as_array(result[0], "forward", "out")
+        if out.dtype.kind != "f" or not out.size:
+            got = f"{out.dtype}, {out.shape}"
+            raise UseError("shape", "forward", f"expected a floating output, got {got}")
+        _expect_finite("forward", "out", out)
         return out, result[1]
 
     def pull(self, dout: Array, cache: Any) -> list[Array]:
         """Run backward on a copy of dout; one gradient for each input, in its shape."""
-        result = call("backward", self.bare_backward, dout.copy(), cache)
+        result = call("backward", self.bare_backward, np.array(dout), cache)
         gradients = list(result) if isinstance(result, (tuple, list)) else [result]
         if len(gradients) != len(self.given):
             raise UseError(
@@ -145,34 +147,52 @@ class Pair:
         def outputs(t: float) -> Array:
             shifted = [*self.inputs]
             shifted[which] = (shifted[which] + t * v).astype(shifted[which].dtype)
-            return self.run(shifted)[0]
+            out = self.run(shifted)[0]
+            if out.shape != self.out.shape:
+                got = f"its shape changes from {self.out.shape} to {out.shape} with the values"
+                raise UseError("shape", "forward", got)
+            return out
 
         return outputs
+
+    def unit_of(self, which: int) -> float:
+        """Return the unit of an input: 1 where that is its order, else a power of two."""
+        largest = float(np.abs(self.inputs[which]).max())
+        if largest == 0 or 1e-2 <= largest <= 1e2:
+            return 1.0
+        return float(2.0 ** np.round(np.log2(largest)))
 
     def slopes(
         self, which: int, v: Array, longest: float = np.inf, shortest: float = 0.0
     ) -> Slopes:
-        """Differentiate all outputs along v by differences.
+        """Differentiate all outputs along v by differences, with steps in units of the input.
 
         Where a step leaves the set on which forward is defined, shorter ones are tried.
         """
+        unit = self.unit_of(which)
+        line = self.line(which, v)
+        options = {"precision": self.precision, "size": self.size_of(which) / unit}
+
+        def scaled(t: float) -> Array:
+            return line(t * unit)
+
         if self.straight[which]:
-            slopes = straight_slopes(self.line(which, v), precision=self.precision)
-            if slopes is not None:
-                return slopes
-        for most in (longest, *(h for h in LADDER[2::3] if h < longest)):
+            with contextlib.suppress(UseError):
+                slopes = straight_slopes(scaled, precision=self.precision)
+                if slopes is not None:
+                    return slopes.in_units(unit)
+        limit = longest / unit
+        for most, least in ((limit, shortest), *((h, 0.0) for h in LADDER[2::3] if h < limit)):
             try:
-                return slopes_along(
-                    self.line(which, v),
-                    longest=most,
-                    shortest=shortest,
-                    precision=self.precision,
-                    size=float(np.abs(self.inputs[which]).max()),
-                )
+                return slopes_along(scaled, longest=most, shortest=least, **options).in_units(unit)
             except UseError as error:
                 last = error
-        text = f"{last.evidence}, where {self.names[which]} is moved by {most:.0e}"
-        raise UseError(last.cause, last.where, text)
+        text = f"{last.evidence} where {self.names[which]} is moved by {most * unit:.0e}: it is too"
+        raise UseError("untrusted", last.where, f"{text} near the end of where it is defined")
+
+    def size_of(self, which: int) -> float:
+        """Return the largest element of an input."""
+        return float(np.abs(self.inputs[which]).max())
 
     def tangent(self, which: int, v: Array) -> Array:
         """Return J v (n_out,), by the complex step where forward is analytic."""
@@ -211,9 +231,27 @@ class Pair:
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call code of others; what it raises becomes a UseError."""
     try:
-        return function(*arguments)
-    except Exception as error:  # the code of others: its error is what there is to report
-        raise UseError("error", what, f"raised {type(error).__name__}: {error}") from error
+        with np.errstate(all="ignore"):  # what is not finite will be seen
+            return function(*arguments)
+    except (Exception, SystemExit) as error:  # code of others: its error is what there is to say
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
+        text = f"raised {type(error).__name__}: {error} ({place})"
+        raise UseError("error", what, text) from error
+
+
+def _expect_finite(where: str, what: str, array: Array) -> None:
+    if not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise UseError("non-finite", where, f"{what} is {array[first]} at index {first}")
+
+
+def as_array(value: Any, where: str, what: str) -> Array:
+    """Return what came as an array, or say that it is none."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise UseError("shape", where, f"{what}: expected an array, got {error}") from error
 
 
 def direction(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

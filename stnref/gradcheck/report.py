@@ -21,7 +21,8 @@ class Comparison:
     what : str
         Name of the input, or "all".
     witness : str
-        "complex step", "differences", "Jacobian", "one-sided slopes" or "dot test".
+        "complex step", "differences", "random directions", "Jacobian", "one-sided slopes" or
+        "dot test".
     error : float
         max |analytic - numeric| / max |numeric|; along a random direction |difference| over the
         typical size; of a dot test over the product of the norms.
@@ -64,10 +65,17 @@ class Comparison:
 
 
 def compare(
-    what: str, witness: str, analytic: Array, numeric: Array, tolerance: float
+    what: str,
+    witness: str,
+    analytic: Array,
+    numeric: Array,
+    tolerance: float,
+    *,
+    floor: float = 0.0,
 ) -> Comparison:
-    """Compare element by element; a NaN in `numeric` leaves its element out."""
+    """Compare element by element; a NaN in `numeric` leaves its element out, so does round-off."""
     difference = np.where(np.isnan(numeric), 0, np.abs(analytic - numeric))
+    difference = np.where(difference <= floor, 0, difference)
     scale = np.nanmax(np.abs(numeric), initial=0)
     largest = difference.max(initial=0)
     error = largest / scale if scale > 0 else largest  # where all is zero, the plain difference

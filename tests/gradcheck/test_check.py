@@ -390,7 +390,8 @@ def _raise(*arguments: Any) -> Any:
 def test_code_that_raises(way: str) -> None:
     pair = {"forward": nn.tanh_forward, "backward": nn.tanh_backward, way: _raise}
     report = check_gradients(pair["forward"], pair["backward"], [X])
-    assert _only(report, "error") == f"{way}: raised KeyError: 'W'"
+    said = _only(report, "error")
+    assert said.startswith(f"{way}: raised KeyError: 'W' (test_check.py, line ")
 
 
 # ------------------------------------------------------------------- how the two functions behave
@@ -452,8 +453,8 @@ def test_an_upstream_gradient_that_is_ignored_is_named() -> None:
         ([], None, "inputs: expected at least one array, got none"),
         ([X], ["X", "W"], "names: expected 1, got 2"),
         ([np.full((2, 3), np.nan)], ["X"], "X: expected finite values"),
-        ([X + 0j], ["X"], "X: expected real numbers, got complex128"),
-        ([np.zeros((0, 2))], ["X"], "X: expected real numbers"),
+        ([X + 0j], ["X"], "X: expected at least one real number, got complex128"),
+        ([np.zeros((0, 2))], ["X"], "X: expected at least one real number"),
     ],
 )
 def test_bad_use_is_refused(inputs: list[Any], names: list[str] | None, message: str) -> None:

@@ -87,6 +87,8 @@ def spurious(e: Evidence) -> Iterator[Match]:
         )
         return
     elementwise = b.out_shape == b.shape and not (b.nonzero & ~diagonal(b)).any()
+    if b.out_shape[:1] == b.shape[:1] and (b.o[:, None, 0] != b.k[None, :, 0])[extra].any():
+        return  # one sample gets another's: no unit that is off
     share = extra.any(axis=0)
     examples = ", ".join(as_text(k) for k in b.k[share][:3])
     if elementwise or len(b.out_shape) <= 2:

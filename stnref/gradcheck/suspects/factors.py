@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,8 @@ def factors(e: Evidence) -> Iterator[Match]:
         if e.is_coordinates:
             components = {(a,): r for a in range(e.shape[-1])}
         yield from _name_factors(e, components)
+        return
+    if not e.shape:
         return
     start = 0 if len(e.shape) < 2 else 1  # the first axis is the batch
     for axes in [(len(e.shape) - 1,), tuple(range(start, len(e.shape)))]:
@@ -88,7 +90,9 @@ def _for(where: str) -> str:
     return f"for{where.removeprefix(',')}" if where else "everywhere"
 
 
-def _component_text(e: Evidence, off: dict[tuple[int, ...], float], all_: dict) -> str:  # type: ignore[type-arg]
+def _component_text(
+    e: Evidence, off: dict[tuple[int, ...], float], all_: Mapping[tuple[int, ...], float]
+) -> str:
     """Name the components of the input that are wrong."""
     if len(off) == len(all_) or len(off) > 6:
         return ""
@@ -185,7 +189,9 @@ def _half_integers(e: Evidence, values: Sequence[float], seen: str, where: str) 
 
 def _size_factors(e: Evidence, r: float, where: str, seen: str) -> Iterator[Match]:
     """Compare one factor with the sizes of axes: a mean in place of a sum, or the reverse."""
-    batch = e.pair.inputs[0].shape[0] if e.pair.inputs[0].ndim else 1
+    # The only axis of a vector that is mapped element by element is no batch.
+    vector = len(e.shape) == 1 and e.shape == e.out_shape
+    batch = e.pair.inputs[0].shape[0] if e.pair.inputs[0].ndim and not vector else 1
     size = 1 / r if abs(r) < 1 else r
     per = "1 / " if abs(r) < 1 else ""
 

@@ -30,8 +30,8 @@ def _moves(e: Evidence) -> Iterator[tuple[str, str, Array]]:
     flat = np.arange(int(np.prod(shape))).reshape(shape)
     is_map = e.map_input == e.which
     spatial = e.spatial_axes(e.which) if is_map else []
-    for order in permutations(range(len(shape))):
-        if order == tuple(range(len(shape))) or len(shape) > 5:
+    for order in permutations(range(len(shape))) if len(shape) <= 5 else ():
+        if order == tuple(range(len(shape))):
             continue
         rows_and_columns = all(i == o or {i, o} <= set(spatial) for i, o in enumerate(order))
         cause = "hw-swapped" if is_map and rows_and_columns else "transpose"
@@ -163,8 +163,8 @@ def _components_exchanged(e: Evidence) -> Iterator[Match]:
         for a in range(d):
             mine = b.k[:, -1] == a
             square = (N[:, mine] ** 2).sum()
-            r = float((b.A[:, mine] * N[:, mine]).sum() / square) if square else np.nan
-            if b.differs(b.A[:, mine], r * N[:, mine]).any() or abs(r) < 1e-9:
+            r = float((b.A[:, mine] * N[:, mine]).sum() / square) if square else 0.0
+            if abs(r) < 1e-9 or b.differs(b.A[:, mine], r * N[:, mine]).any():
                 break
             ratios.append(r)
         else:
@@ -228,7 +228,7 @@ def _columns_displaced(e: Evidence) -> Iterator[Match]:
 def _one_place_of_window(e: Evidence, entries: int) -> bool:
     """Whether it is always the first pixel of the window that gets what is due to another."""
     b = e.block
-    if entries != 1 or b.out_shape[1] == 0:
+    if entries != 1:
         return False
     sizes = [b.shape[a] // b.out_shape[a] for a in e.spatial_axes(e.which)]
     rows = np.flatnonzero(b.given.any(axis=1))
@@ -276,8 +276,7 @@ def _shifted(e: Evidence) -> Iterator[Match]:
     b = e.block
     if e.is_coordinates or len(b.shape) < 3:
         return
-    start = 1 if len(b.shape) > 2 else 0
-    axes = range(start, len(b.shape) - (len(b.shape) > 2))
+    axes = range(1, len(b.shape) - 1)
     steps = [{a: s} for a in axes for s in (1, -1, 2, -2)]
     steps += [{a: s, c: s} for a, c in combinations(axes, 2) for s in (1, -1, 2, -2)]
     for step in steps:

@@ -24,7 +24,7 @@ def unsummed(e: Evidence) -> Iterator[Match]:
 
 
 def _unsummed(e: Evidence, b: Block) -> Iterator[Match]:
-    if not b.given.any():
+    if not b.given.any() or b.readers.max(initial=0) < 2:  # nothing to sum
         return
     mine, all_ = np.flatnonzero(b.given.any(axis=1)), np.flatnonzero(b.nonzero.any(axis=1))
     kept = np.ones(len(b.outputs), dtype=bool)
@@ -53,7 +53,7 @@ def _unsummed(e: Evidence, b: Block) -> Iterator[Match]:
 
 def _sums_along(b: Block, axis: int) -> Array | None:
     """For each row the sum of N over the outputs that differ from it along this axis alone."""
-    own_batch = axis == 0 and b.shape[0] == b.out_shape[0]  # each sample has its own elements
+    own_batch = axis == 0 and b.shape[:1] == b.out_shape[:1]  # each sample has its own elements
     if b.out_shape[axis] < 2 or own_batch:
         return None
     rest = np.delete(b.o, axis, axis=1)
