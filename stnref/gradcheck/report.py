@@ -74,10 +74,11 @@ def compare(
     floor: float = 0.0,
 ) -> Comparison:
     """Compare element by element; a NaN in `numeric` leaves its element out, so does round-off."""
-    difference = np.where(np.isnan(numeric), 0, np.abs(analytic - numeric))
+    difference = np.abs(analytic - numeric)
     difference = np.where(difference <= floor, 0, difference)
+    difference = np.where(np.isnan(numeric), -1, difference)  # never the worst
     scale = np.nanmax(np.abs(numeric), initial=0)
-    largest = difference.max(initial=0)
+    largest = np.maximum(difference, 0).max(initial=0)  # NaN stays NaN
     error = largest / scale if scale > 0 else largest  # where all is zero, the plain difference
     index = np.unravel_index(np.argmax(difference), numeric.shape)
     return Comparison(

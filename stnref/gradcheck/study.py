@@ -299,7 +299,7 @@ class Study:
     def _on_kinks(self) -> Comparison:
         """How far the elements on a kink are from what the slopes that meet there allow."""
         r = self.result
-        error = np.where(r.kinked & ~np.isnan(r.numeric), np.nan_to_num(r.error), 0)
+        error = np.where(r.kinked & ~np.isnan(r.numeric), np.nan_to_num(r.error), -1)
         tolerance = self.tolerance("differences")
         for element in np.flatnonzero(error.ravel() > tolerance)[:64]:
             below, above = self.pieces(int(element))
