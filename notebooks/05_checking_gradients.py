@@ -258,7 +258,7 @@ assert report.inputs[1].kinked.all()
 # %%
 reports = {}
 for rule in ("right", "left", "central", "paper"):
-    kernel = stnref.linear(rule)
+    kernel = stnref.kernels.linear(rule)
     reports[rule] = stnref.check_gradients(
         lambda U, points, kernel=kernel: stnref.sample_forward(U, points, kernel=kernel),
         stnref.sample_backward,
@@ -293,7 +293,7 @@ a = 0.2
 theta = np.array([[[np.cos(a), -np.sin(a), 0.013], [np.sin(a), np.cos(a), 0.007]]])
 grid = stnref.affine_grid(theta, stnref.target_grid((H, W)))
 turned, _ = stnref.unnormalize_forward(grid, (H, W))
-kernel = stnref.linear("paper")
+kernel = stnref.kernels.linear("paper")
 report = stnref.check_gradients(
     lambda U, points: stnref.sample_forward(U, points, kernel=kernel),
     stnref.sample_backward,

@@ -156,7 +156,7 @@ def _print_alignment(rows: Sequence[ClassAlignment]) -> None:
 def _check(*, path: Path | None, seed: int) -> int:
     if path is not None:
         return _check_file(path, seed)
-    from stnref.gradcheck.operations import check_all, table
+    from stnref.checks.catalogue import check_all, table
 
     reports = check_all(seed)
     print(table(reports))
@@ -168,7 +168,7 @@ def _check(*, path: Path | None, seed: int) -> int:
 
 
 def _check_file(path: Path, seed: int) -> int:
-    from stnref.gradcheck.student import grade, summary
+    from stnref.checks.grader import grade, summary
 
     grades = grade(path, seed)
     print(summary(grades))

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stnref.checks import catalogue
 from stnref.cli import main
-from stnref.gradcheck import operations
+from stnref.pairs import Pair
 from stnref.training import load_checkpoint
 from stnref.transforms import TRANSFORMS
 
@@ -225,7 +226,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(
 def test_check_prints_a_table_and_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    count = len(operations.all_operations())
+    count = len(catalogue.all_operations())
     assert len(lines) == count + 2
     assert lines[-1] == f"{count} of {count} operations pass"
 
@@ -282,9 +283,9 @@ def test_check_of_a_file_that_cannot_be_checked(
 def test_check_fails_where_a_gradient_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = operations.all_operations()["tanh"]
-    wrong = operations.Operation(right.forward, lambda dY, cache: 2 * dY, right.inputs)
-    monkeypatch.setattr(operations, "all_operations", lambda seed=0: {"tanh": wrong})
+    right = catalogue.all_operations()["tanh"]
+    wrong = catalogue.Operation(Pair(right.pair.forward, lambda dY, cache: 2 * dY), right.inputs)
+    monkeypatch.setattr(catalogue, "all_operations", lambda seed=0: {"tanh": wrong})
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "0 of 1 operations pass" in out

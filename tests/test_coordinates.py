@@ -7,13 +7,13 @@ import pytest
 
 from stnref import (
     grid_sample,
-    normalize,
     supersampled_grid,
     target_grid,
     unnormalize_backward,
     unnormalize_forward,
     unnormalize_jvp,
 )
+from stnref.coordinates import normalize
 from stnref.nn import avg_pool2d_forward
 
 ALIGNED = pytest.mark.parametrize("align_corners", [True, False], ids=["aligned", "edges"])

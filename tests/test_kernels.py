@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stnref import Kernel, loops, sample_backward, sample_forward
-from stnref.kernels import LATTICE, bspline3, cubic, get_kernel, linear, nearest
+from stnref import loops, sample_backward, sample_forward
+from stnref.kernels import LATTICE, Kernel, bspline3, cubic, get_kernel, linear, nearest
 
 SMOOTH = {
     "linear": linear(),

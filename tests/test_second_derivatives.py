@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from stnref import (
-    Kernel,
     affine_grid_backward,
     affine_grid_forward,
     grid_sample_backward,
@@ -16,6 +15,7 @@ from stnref import (
     sample_jvp,
     target_grid,
 )
+from stnref.kernels import Kernel
 
 H = 1e-100
 KERNELS = ["nearest", "linear", "cubic", "bspline3"]

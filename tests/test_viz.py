@@ -9,7 +9,6 @@ import pytest
 from stnref import (
     affine_grid,
     check_gradients,
-    linear,
     nn,
     sample_backward,
     sample_forward,
@@ -17,6 +16,7 @@ from stnref import (
     viz,
 )
 from stnref.gradcheck import GradientReport, InputResult
+from stnref.kernels import linear
 
 
 def test_an_image_is_drawn_with_pixel_0_0_on_top_left() -> None:

@@ -1,7 +1,8 @@
 """Data: digits drawn from strokes, MNIST, and the paper's distortions."""
 
-from stnref.data.digits import Digits, draw_digits
-from stnref.data.distortions import DISTORTIONS, Distorted, rotate
-from stnref.data.mnist import load_mnist
-
-__all__ = ["DISTORTIONS", "Digits", "Distorted", "draw_digits", "load_mnist", "rotate"]
+from stnref.data.digits import Digits as Digits
+from stnref.data.digits import draw_digits as draw_digits
+from stnref.data.distortions import DISTORTIONS as DISTORTIONS
+from stnref.data.distortions import Distorted as Distorted
+from stnref.data.distortions import rotate as rotate
+from stnref.data.mnist import load_mnist as load_mnist

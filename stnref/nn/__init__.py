@@ -1,63 +1,34 @@
 """The small network kit: each operation a forward/backward pair, each layer a thin wrapper."""
 
-from stnref.nn.activations import (
-    Flatten,
-    Relu,
-    Tanh,
-    flatten_backward,
-    flatten_forward,
-    relu_backward,
-    relu_forward,
-    tanh_backward,
-    tanh_forward,
-)
-from stnref.nn.conv import Conv2d, conv2d_backward, conv2d_forward
-from stnref.nn.layer import Layer, Params
-from stnref.nn.linear import Linear, linear_backward, linear_forward
-from stnref.nn.loss import softmax_cross_entropy_backward, softmax_cross_entropy_forward
-from stnref.nn.optimizers import SGD, Adam, clip_gradient_norm, gradient_norm, group_rates
-from stnref.nn.pooling import (
-    AvgPool2d,
-    MaxPool2d,
-    avg_pool2d_backward,
-    avg_pool2d_forward,
-    max_pool2d_backward,
-    max_pool2d_forward,
-)
-from stnref.nn.schedules import SCHEDULES
-from stnref.nn.sequential import Sequential
-
-__all__ = [
-    "SCHEDULES",
-    "SGD",
-    "Adam",
-    "AvgPool2d",
-    "Conv2d",
-    "Flatten",
-    "Layer",
-    "Linear",
-    "MaxPool2d",
-    "Params",
-    "Relu",
-    "Sequential",
-    "Tanh",
-    "avg_pool2d_backward",
-    "avg_pool2d_forward",
-    "clip_gradient_norm",
-    "conv2d_backward",
-    "conv2d_forward",
-    "flatten_backward",
-    "flatten_forward",
-    "gradient_norm",
-    "group_rates",
-    "linear_backward",
-    "linear_forward",
-    "max_pool2d_backward",
-    "max_pool2d_forward",
-    "relu_backward",
-    "relu_forward",
-    "softmax_cross_entropy_backward",
-    "softmax_cross_entropy_forward",
-    "tanh_backward",
-    "tanh_forward",
-]
+from stnref.nn.activations import Flatten as Flatten
+from stnref.nn.activations import Relu as Relu
+from stnref.nn.activations import Tanh as Tanh
+from stnref.nn.activations import flatten_backward as flatten_backward
+from stnref.nn.activations import flatten_forward as flatten_forward
+from stnref.nn.activations import relu_backward as relu_backward
+from stnref.nn.activations import relu_forward as relu_forward
+from stnref.nn.activations import tanh_backward as tanh_backward
+from stnref.nn.activations import tanh_forward as tanh_forward
+from stnref.nn.conv import Conv2d as Conv2d
+from stnref.nn.conv import conv2d_backward as conv2d_backward
+from stnref.nn.conv import conv2d_forward as conv2d_forward
+from stnref.nn.layer import Layer as Layer
+from stnref.nn.layer import Params as Params
+from stnref.nn.linear import Linear as Linear
+from stnref.nn.linear import linear_backward as linear_backward
+from stnref.nn.linear import linear_forward as linear_forward
+from stnref.nn.loss import softmax_cross_entropy_backward as softmax_cross_entropy_backward
+from stnref.nn.loss import softmax_cross_entropy_forward as softmax_cross_entropy_forward
+from stnref.nn.optimizers import SGD as SGD
+from stnref.nn.optimizers import Adam as Adam
+from stnref.nn.optimizers import clip_gradient_norm as clip_gradient_norm
+from stnref.nn.optimizers import gradient_norm as gradient_norm
+from stnref.nn.optimizers import group_rates as group_rates
+from stnref.nn.pooling import AvgPool2d as AvgPool2d
+from stnref.nn.pooling import MaxPool2d as MaxPool2d
+from stnref.nn.pooling import avg_pool2d_backward as avg_pool2d_backward
+from stnref.nn.pooling import avg_pool2d_forward as avg_pool2d_forward
+from stnref.nn.pooling import max_pool2d_backward as max_pool2d_backward
+from stnref.nn.pooling import max_pool2d_forward as max_pool2d_forward
+from stnref.nn.schedules import SCHEDULES as SCHEDULES
+from stnref.nn.sequential import Sequential as Sequential

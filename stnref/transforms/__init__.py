@@ -1,137 +1,61 @@
 """Transforms: parameters theta -> sampling grid. One family a file."""
 
-from stnref.transforms.affine import (
-    affine_grid,
-    affine_grid_backward,
-    affine_grid_forward,
-    affine_grid_jvp,
-    attention_matrix_backward,
-    attention_matrix_forward,
-    attention_matrix_jvp,
-    rigid_matrix_backward,
-    rigid_matrix_forward,
-    rigid_matrix_jvp,
-    similarity_matrix_backward,
-    similarity_matrix_forward,
-    similarity_matrix_jvp,
-    translation_matrix_backward,
-    translation_matrix_forward,
-    translation_matrix_jvp,
-)
-from stnref.transforms.algebra import (
-    compose,
-    compose_backward,
-    compose_forward,
-    compose_jvp,
-    from_pixel_matrix,
-    from_pixel_matrix_backward,
-    from_pixel_matrix_forward,
-    from_pixel_matrix_jvp,
-    invert,
-    invert_backward,
-    invert_forward,
-    invert_jvp,
-    to_pixel_matrix,
-    to_pixel_matrix_backward,
-    to_pixel_matrix_forward,
-    to_pixel_matrix_jvp,
-)
-from stnref.transforms.basis import (
-    basis_grid_backward,
-    basis_grid_forward,
-    basis_grid_jvp,
-    bspline_basis,
-    bspline_points,
-    regular_points,
-    thin_plate_basis,
-)
-from stnref.transforms.constrain import (
-    FREE,
-    bounded,
-    constrain_backward,
-    constrain_forward,
-    constrain_jvp,
-    constrained,
-    fixed,
-    positive,
-)
-from stnref.transforms.flow import (
-    flow_grid_backward,
-    flow_grid_forward,
-    flow_grid_jvp,
-)
-from stnref.transforms.projective import (
-    FAR,
-    HORIZON,
-    projective_grid_backward,
-    projective_grid_forward,
-    projective_grid_jvp,
-)
-from stnref.transforms.registry import (
-    TRANSFORMS,
-    TRANSFORMS_3D,
-    Transform,
-    get_transform,
-)
-
-__all__ = [
-    "FAR",
-    "FREE",
-    "HORIZON",
-    "TRANSFORMS",
-    "TRANSFORMS_3D",
-    "Transform",
-    "affine_grid",
-    "affine_grid_backward",
-    "affine_grid_forward",
-    "affine_grid_jvp",
-    "attention_matrix_backward",
-    "attention_matrix_forward",
-    "attention_matrix_jvp",
-    "basis_grid_backward",
-    "basis_grid_forward",
-    "basis_grid_jvp",
-    "bounded",
-    "bspline_basis",
-    "bspline_points",
-    "compose",
-    "compose_backward",
-    "compose_forward",
-    "compose_jvp",
-    "constrain_backward",
-    "constrain_forward",
-    "constrain_jvp",
-    "constrained",
-    "fixed",
-    "flow_grid_backward",
-    "flow_grid_forward",
-    "flow_grid_jvp",
-    "from_pixel_matrix",
-    "from_pixel_matrix_backward",
-    "from_pixel_matrix_forward",
-    "from_pixel_matrix_jvp",
-    "get_transform",
-    "invert",
-    "invert_backward",
-    "invert_forward",
-    "invert_jvp",
-    "positive",
-    "projective_grid_backward",
-    "projective_grid_forward",
-    "projective_grid_jvp",
-    "regular_points",
-    "rigid_matrix_backward",
-    "rigid_matrix_forward",
-    "rigid_matrix_jvp",
-    "similarity_matrix_backward",
-    "similarity_matrix_forward",
-    "similarity_matrix_jvp",
-    "thin_plate_basis",
-    "to_pixel_matrix",
-    "to_pixel_matrix_backward",
-    "to_pixel_matrix_forward",
-    "to_pixel_matrix_jvp",
-    "translation_matrix_backward",
-    "translation_matrix_forward",
-    "translation_matrix_jvp",
-]
+from stnref.transforms.affine import affine_grid as affine_grid
+from stnref.transforms.affine import affine_grid_backward as affine_grid_backward
+from stnref.transforms.affine import affine_grid_forward as affine_grid_forward
+from stnref.transforms.affine import affine_grid_jvp as affine_grid_jvp
+from stnref.transforms.affine import attention_matrix_backward as attention_matrix_backward
+from stnref.transforms.affine import attention_matrix_forward as attention_matrix_forward
+from stnref.transforms.affine import attention_matrix_jvp as attention_matrix_jvp
+from stnref.transforms.affine import rigid_matrix_backward as rigid_matrix_backward
+from stnref.transforms.affine import rigid_matrix_forward as rigid_matrix_forward
+from stnref.transforms.affine import rigid_matrix_jvp as rigid_matrix_jvp
+from stnref.transforms.affine import similarity_matrix_backward as similarity_matrix_backward
+from stnref.transforms.affine import similarity_matrix_forward as similarity_matrix_forward
+from stnref.transforms.affine import similarity_matrix_jvp as similarity_matrix_jvp
+from stnref.transforms.affine import translation_matrix_backward as translation_matrix_backward
+from stnref.transforms.affine import translation_matrix_forward as translation_matrix_forward
+from stnref.transforms.affine import translation_matrix_jvp as translation_matrix_jvp
+from stnref.transforms.algebra import compose as compose
+from stnref.transforms.algebra import compose_backward as compose_backward
+from stnref.transforms.algebra import compose_forward as compose_forward
+from stnref.transforms.algebra import compose_jvp as compose_jvp
+from stnref.transforms.algebra import from_pixel_matrix as from_pixel_matrix
+from stnref.transforms.algebra import from_pixel_matrix_backward as from_pixel_matrix_backward
+from stnref.transforms.algebra import from_pixel_matrix_forward as from_pixel_matrix_forward
+from stnref.transforms.algebra import from_pixel_matrix_jvp as from_pixel_matrix_jvp
+from stnref.transforms.algebra import invert as invert
+from stnref.transforms.algebra import invert_backward as invert_backward
+from stnref.transforms.algebra import invert_forward as invert_forward
+from stnref.transforms.algebra import invert_jvp as invert_jvp
+from stnref.transforms.algebra import to_pixel_matrix as to_pixel_matrix
+from stnref.transforms.algebra import to_pixel_matrix_backward as to_pixel_matrix_backward
+from stnref.transforms.algebra import to_pixel_matrix_forward as to_pixel_matrix_forward
+from stnref.transforms.algebra import to_pixel_matrix_jvp as to_pixel_matrix_jvp
+from stnref.transforms.basis import basis_grid_backward as basis_grid_backward
+from stnref.transforms.basis import basis_grid_forward as basis_grid_forward
+from stnref.transforms.basis import basis_grid_jvp as basis_grid_jvp
+from stnref.transforms.basis import bspline_basis as bspline_basis
+from stnref.transforms.basis import bspline_points as bspline_points
+from stnref.transforms.basis import regular_points as regular_points
+from stnref.transforms.basis import thin_plate_basis as thin_plate_basis
+from stnref.transforms.constrain import FREE as FREE
+from stnref.transforms.constrain import bounded as bounded
+from stnref.transforms.constrain import constrain_backward as constrain_backward
+from stnref.transforms.constrain import constrain_forward as constrain_forward
+from stnref.transforms.constrain import constrain_jvp as constrain_jvp
+from stnref.transforms.constrain import constrained as constrained
+from stnref.transforms.constrain import fixed as fixed
+from stnref.transforms.constrain import positive as positive
+from stnref.transforms.flow import flow_grid_backward as flow_grid_backward
+from stnref.transforms.flow import flow_grid_forward as flow_grid_forward
+from stnref.transforms.flow import flow_grid_jvp as flow_grid_jvp
+from stnref.transforms.projective import FAR as FAR
+from stnref.transforms.projective import HORIZON as HORIZON
+from stnref.transforms.projective import projective_grid_backward as projective_grid_backward
+from stnref.transforms.projective import projective_grid_forward as projective_grid_forward
+from stnref.transforms.projective import projective_grid_jvp as projective_grid_jvp
+from stnref.transforms.registry import TRANSFORMS as TRANSFORMS
+from stnref.transforms.registry import TRANSFORMS_3D as TRANSFORMS_3D
+from stnref.transforms.registry import Transform as Transform
+from stnref.transforms.registry import get_transform as get_transform

@@ -15,13 +15,13 @@ For each parameter p a constraint says how it comes from a raw number r on the w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.transforms.registry import Pair, Transform, chain
+from stnref.pairs import Pair, pair_of
+from stnref.transforms.registry import Transform, chain
 from stnref.validation import Array, expect_array
 
 
@@ -227,7 +227,7 @@ def constrained(transform: Transform, constraints: Mapping[int, Constraint]) -> 
     identity = [_raw(k, each[k], float(transform.identity[k])) for k in _learnt(each)]
     return chain(
         identity,
-        Pair(partial(constrain_forward, constraints=each), constrain_backward, constrain_jvp),
+        pair_of(globals(), "constrain", constraints=each),
         Pair(transform.forward, transform.backward, transform.jvp),
     )
 

@@ -8,29 +8,15 @@ grid. At the identity parameters both give the target grid bit by bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
-from stnref.transforms import affine
-from stnref.transforms.basis import (
-    basis_grid_backward,
-    basis_grid_forward,
-    basis_grid_jvp,
-    bspline_basis,
-    bspline_points,
-    regular_points,
-    thin_plate_basis,
-)
-from stnref.transforms.flow import flow_grid_backward, flow_grid_forward, flow_grid_jvp
-from stnref.transforms.projective import (
-    projective_grid_backward,
-    projective_grid_forward,
-    projective_grid_jvp,
-)
+from stnref.pairs import Pair, pair_of
+from stnref.transforms import affine, basis, flow, projective
+from stnref.transforms.basis import bspline_basis, bspline_points, regular_points, thin_plate_basis
 from stnref.validation import Array, expect_array, expect_choice, expect_sizes
 
 
@@ -56,14 +42,6 @@ class Transform(NamedTuple):
     forward: Callable[[ArrayLike], tuple[Array, Any]]
     backward: Callable[[ArrayLike, Any], Array]
     jvp: Callable[[ArrayLike, Any], Array]
-
-
-class Pair(NamedTuple):
-    """A forward of one input with its derivatives, a link of a chain."""
-
-    forward: Callable[[Any], tuple[Array, Any]]
-    backward: Callable[[Any, Any], Array]
-    jvp: Callable[[Any, Any], Array]
 
 
 def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
@@ -95,6 +73,7 @@ def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
     def jvp(params_dot: ArrayLike, caches: tuple[Any, ...]) -> Array:
         tangent: Any = params_dot
         for pair, cache in zip(pairs, caches, strict=True):
+            assert pair.jvp is not None
             tangent = pair.jvp(tangent, cache)
         return tangent
 
@@ -136,39 +115,11 @@ def _homography_jvp(params_dot: ArrayLike, cache: None) -> Array:
     return np.insert(params_dot, 8, 0, axis=1).reshape(-1, 3, 3)
 
 
-_MATRICES = {
-    "translation": (
-        (0, 0),
-        Pair(
-            affine.translation_matrix_forward,
-            affine.translation_matrix_backward,
-            affine.translation_matrix_jvp,
-        ),
-    ),
-    "attention": (
-        (1, 0, 0),
-        Pair(
-            affine.attention_matrix_forward,
-            affine.attention_matrix_backward,
-            affine.attention_matrix_jvp,
-        ),
-    ),
-    "rigid": (
-        (0, 0, 0),
-        Pair(
-            affine.rigid_matrix_forward,
-            affine.rigid_matrix_backward,
-            affine.rigid_matrix_jvp,
-        ),
-    ),
-    "similarity": (
-        (1, 0, 0, 0),
-        Pair(
-            affine.similarity_matrix_forward,
-            affine.similarity_matrix_backward,
-            affine.similarity_matrix_jvp,
-        ),
-    ),
+_MATRICES: Mapping[str, tuple[tuple[int, ...], Pair]] = {
+    "translation": ((0, 0), pair_of(vars(affine), "translation_matrix")),
+    "attention": ((1, 0, 0), pair_of(vars(affine), "attention_matrix")),
+    "rigid": ((0, 0, 0), pair_of(vars(affine), "rigid_matrix")),
+    "similarity": ((1, 0, 0, 0), pair_of(vars(affine), "similarity_matrix")),
     "affine": ((1, 0, 0, 0, 1, 0), _reshaped(2, 3)),
     "affine3d": ((1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), _reshaped(3, 4)),
     "projective": (
@@ -176,24 +127,15 @@ _MATRICES = {
         Pair(_homography_forward, _homography_backward, _homography_jvp),
     ),
 }
-
-
-# ---------------------------------------------------------------------- matrices to grids
+"""Of each family the identity parameters, and the pair that makes the matrix."""
 
 
 def _matrix_transform(name: str, G: Array) -> Transform:
     """A matrix from the parameters, then its grid."""
-    grid = Pair(
-        partial(affine.affine_grid_forward, G=G),
-        affine.affine_grid_backward,
-        affine.affine_grid_jvp,
-    )
-    if name == "projective":
-        grid = Pair(
-            partial(projective_grid_forward, G=G), projective_grid_backward, projective_grid_jvp
-        )
     identity, matrix = _MATRICES[name]
-    return chain(identity, matrix, grid)
+    if name == "projective":
+        return chain(identity, matrix, pair_of(vars(projective), "projective_grid", G=G))
+    return chain(identity, matrix, pair_of(vars(affine), "affine_grid", G=G))
 
 
 # -------------------------------------------------------------------------- control points
@@ -224,8 +166,8 @@ def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
     return chain(
         points.ravel(),
         Pair(forward, reshape.backward, reshape.jvp),
-        Pair(partial(basis_grid_forward, B=B), basis_grid_backward, basis_grid_jvp),
-        Pair(partial(flow_grid_forward, G=G), flow_grid_backward, flow_grid_jvp),
+        pair_of(vars(basis), "basis_grid", B=B),
+        pair_of(vars(flow), "flow_grid", G=G),
     )
 
 

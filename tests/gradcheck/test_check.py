@@ -18,8 +18,8 @@ from stnref import (
     sample_forward,
     target_grid,
 )
+from stnref.checks.catalogue import all_operations
 from stnref.gradcheck import GradientReport, assert_gradients
-from stnref.gradcheck.operations import all_operations
 
 X = np.random.default_rng(0).standard_normal((3, 4))
 
@@ -61,7 +61,7 @@ def test_each_witness_finds_a_wrong_gradient(name: str, wrong: str) -> None:
     operation = all_operations()[name]
 
     def spoilt(dout, cache):  # type: ignore[no-untyped-def]
-        result = operation.backward(dout, cache)
+        result = operation.pair.backward(dout, cache)
         gradients = result if isinstance(result, tuple) else (result,)
         last = gradients[-1]
         change = {
@@ -101,10 +101,10 @@ def test_the_kind_of_mistake_is_named(change: Callable[[Any], Any], cause: str) 
 def test_a_wrong_jvp_is_found_by_the_dot_test() -> None:
     operation = all_operations()["rigid_matrix"]
     report = check_gradients(
-        operation.forward,
-        operation.backward,
+        operation.pair.forward,
+        operation.pair.backward,
         list(operation.inputs.values()),
-        jvp=lambda params_dot, cache: 2 * operation.jvp(params_dot, cache),
+        jvp=lambda params_dot, cache: 2 * operation.pair.jvp(params_dot, cache),
     )
     assert [c.witness for c in report.comparisons if not c.ok] == ["dot test"]
     assert _causes(report) == ["jvp"]

@@ -11,12 +11,12 @@ from stnref import (
     affine_grid,
     check_gradients,
     grid_sample,
-    normalize,
     rigid_matrix_forward,
     sample_forward,
     target_grid,
     unnormalize_forward,
 )
+from stnref.coordinates import normalize
 from stnref.transforms import (
     compose,
     compose_backward,

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stnref
-from stnref.transforms import TRANSFORMS, TRANSFORMS_3D, Transform
+from stnref import transforms
+from stnref.pairs import Pair, pair_of
+from stnref.transforms import TRANSFORMS, TRANSFORMS_3D
 
 MATRIX = ("compose", "invert", "to_pixel_matrix", "from_pixel_matrix")
 EVERY = pytest.mark.parametrize("name", [*TRANSFORMS, *TRANSFORMS_3D, "flow", "basis", *MATRIX])
@@ -25,60 +27,38 @@ def sizes(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def _operation(name: str, drawn: dict[str, Any]) -> tuple[Transform, list[np.ndarray]]:
-    """Return forward, backward and jvp in a Transform's record, and the inputs."""
+def _operation(name: str, drawn: dict[str, Any]) -> tuple[Pair, list[np.ndarray]]:
+    """Return the pair and its inputs."""
     rng = np.random.default_rng(drawn["seed"])
     batch, aligned = drawn["batch"], drawn["align_corners"]
     in_shape, out_shape = (tuple(shape[:2]) for shape in drawn["shapes"])
     near_identity = np.eye(2, 3) + 0.2 * rng.standard_normal((2, batch, 2, 3))
     if name in MATRIX:
-        forward, backward, jvp = (
-            getattr(stnref, f"{name}_{way}") for way in ("forward", "backward", "jvp")
-        )
+        options: dict[str, Any] = {}
         if "pixel" in name:
-            plain = forward
-
-            def forward(A: np.ndarray) -> Any:
-                return plain(A, in_shape, out_shape, align_corners=aligned)
-
+            options = {"in_shape": in_shape, "out_shape": out_shape, "align_corners": aligned}
         inputs = list(near_identity if name == "compose" else near_identity[:1])
-        return Transform(6, np.zeros(6), forward, backward, jvp), inputs
+        return pair_of(vars(transforms), name, **options), inputs
     if name == "flow":
         G = stnref.target_grid(out_shape, align_corners=aligned)
         flow = rng.standard_normal((batch, *out_shape, 2))
-        return (
-            Transform(
-                0,
-                np.zeros(0),
-                lambda flow: stnref.flow_grid_forward(flow, G),
-                stnref.flow_grid_backward,
-                stnref.flow_grid_jvp,
-            ),
-            [flow],
-        )
+        return pair_of(vars(transforms), "flow_grid", G=G), [flow]
     if name == "basis":
         B = rng.standard_normal((*out_shape, 4))
-        return (
-            Transform(
-                0,
-                np.zeros(0),
-                lambda theta: stnref.basis_grid_forward(theta, B),
-                stnref.basis_grid_backward,
-                stnref.basis_grid_jvp,
-            ),
-            [rng.standard_normal((batch, 4, 2))],
-        )
+        theta = rng.standard_normal((batch, 4, 2))
+        return pair_of(vars(transforms), "basis_grid", B=B), [theta]
     shape = drawn["shapes"][1] if name in TRANSFORMS_3D else out_shape
     transform = stnref.get_transform(name, shape, align_corners=aligned)
     scatter = 0.2 * rng.standard_normal((batch, transform.n_params))
-    return transform, [transform.identity + scatter]
+    return Pair(*transform[2:]), [transform.identity + scatter]
 
 
-def _run(operation: Transform, inputs: list[np.ndarray]) -> list[np.ndarray]:
+def _run(operation: Pair, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Run forward, backward with the output, and jvp with the inputs; return what comes out."""
     out, cache = operation.forward(*inputs)
     gradients = operation.backward(out, cache)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    assert operation.jvp is not None
     return [out, *gradients, operation.jvp(*inputs, cache)]
 
 
@@ -121,6 +101,7 @@ def test_dot_test_and_complex_step(name: str, drawn: dict[str, Any]) -> None:
     dout = rng.standard_normal(out.shape)
     gradients = operation.backward(dout, cache)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    assert operation.jvp is not None
     out_dot = operation.jvp(*dots, cache)
     left = (dout * out_dot).sum()
     right = sum((g * dot).sum() for g, dot in zip(gradients, dots, strict=True))

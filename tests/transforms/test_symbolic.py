@@ -9,30 +9,30 @@ import sympy
 from stnref import (
     attention_matrix_backward,
     attention_matrix_forward,
-    compose_backward,
-    compose_forward,
-    from_pixel_matrix_backward,
-    from_pixel_matrix_forward,
-    invert_backward,
-    invert_forward,
     loops,
     rigid_matrix_backward,
     rigid_matrix_forward,
     similarity_matrix_backward,
     similarity_matrix_forward,
     target_grid,
-    to_pixel_matrix_backward,
-    to_pixel_matrix_forward,
     translation_matrix_backward,
     translation_matrix_forward,
 )
 from stnref.transforms import (
     bounded,
+    compose_backward,
+    compose_forward,
     constrain_backward,
     constrain_forward,
+    from_pixel_matrix_backward,
+    from_pixel_matrix_forward,
+    invert_backward,
+    invert_forward,
     positive,
     projective_grid_backward,
     projective_grid_forward,
+    to_pixel_matrix_backward,
+    to_pixel_matrix_forward,
 )
 
 

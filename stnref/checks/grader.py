@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from stnref.checks.catalogue import Operation, all_operations
 from stnref.coordinates import target_grid
-from stnref.gradcheck.operations import Operation, all_operations
 from stnref.gradcheck.report import Finding, GradientReport
+from stnref.pairs import Pair, pair_of
 from stnref.validation import Array
 
 TASKS: dict[str, tuple[str, ...]] = {
@@ -125,22 +126,22 @@ def grade(path: str | Path, seed: int = 0) -> list[Grade]:
     """
     with _quiet(), _folder_of(Path(path)):
         found = _run(Path(path))
-        pairs = {name: _pair(found, name) for name in TASKS}
-        if not any(all(pair) for pair in pairs.values()):
-            alone = [_missing(name, *pair).message for name, pair in pairs.items() if any(pair)]
-            got = ", ".join(alone) or "none"
+        lacking = {name: _lacking(found, name) for name in TASKS}
+        if all(lacking.values()):
+            alone = [_missing(*task).message for task in lacking.items()]
+            got = ", ".join(filter(None, alone)) or "none"
             raise ValueError(
                 f"{path}: expected pairs such as relu_forward and relu_backward, got {got}"
             )
         operations = all_operations(seed)
         operations |= _hard_cases(operations)
         grades = []
-        for name, (forward, backward) in pairs.items():
-            if forward is None or backward is None:
-                grades.append(_missing(name, forward, backward))
+        for name, cases in TASKS.items():
+            if lacking[name]:
+                grades.append(_missing(name, lacking[name]))
                 continue
-            for case in TASKS[name]:
-                operation = _in_place(operations[case], forward, backward)
+            for case in cases:
+                operation = _in_place(operations[case], pair_of(found, name))
                 if operation is not None:
                     grades.append(_grade(name, case, operations[case], operation, seed))
         return grades
@@ -197,16 +198,16 @@ def _text(error: BaseException) -> str:
     return " ".join(traceback.format_exception_only(error)[-1].split())
 
 
-def _pair(found: Mapping[str, Any], name: str) -> tuple[Function | None, Function | None]:
-    forward, backward = (found.get(f"{name}_{way}") for way in ("forward", "backward"))
-    return (forward if callable(forward) else None, backward if callable(backward) else None)
+def _lacking(found: Mapping[str, Any], name: str) -> list[str]:
+    """Return which of "forward" and "backward" are no functions of the file."""
+    return [way for way in ("forward", "backward") if not callable(found.get(f"{name}_{way}"))]
 
 
-def _missing(name: str, forward: Function | None, backward: Function | None) -> Grade:
-    if forward is None and backward is None:
+def _missing(name: str, lacking: Sequence[str]) -> Grade:
+    if len(lacking) == 2:
         return Grade(name, name, "missing")
-    have, lack = ("backward", "forward") if forward is None else ("forward", "backward")
-    return Grade(name, name, "missing", message=f"{name}_{have} without {name}_{lack}")
+    have = {"forward": "backward", "backward": "forward"}[lacking[0]]
+    return Grade(name, name, "missing", message=f"{name}_{have} without {name}_{lacking[0]}")
 
 
 # ------------------------------------------------------------------------------- the cases
@@ -234,9 +235,9 @@ def _hard_cases(operations: Mapping[str, Operation]) -> dict[str, Operation]:
     return cases
 
 
-def _in_place(operation: Operation, forward: Function, backward: Function) -> Operation | None:
+def _in_place(operation: Operation, theirs: Pair) -> Operation | None:
     """Put another pair in the place of ours; None if it lacks an option of this case."""
-    ours: Any = operation.forward
+    ours: Any = operation.pair.forward
     options: Mapping[str, Any] = {}
     if isinstance(ours, partial):
         options, ours = ours.keywords, ours.func
@@ -245,7 +246,7 @@ def _in_place(operation: Operation, forward: Function, backward: Function) -> Op
     for name, value in options.items():
         if isinstance(value, np.ndarray):
             value.flags.writeable = False  # who writes into it shall hear of it
-        if _takes(forward, name):
+        if _takes(theirs.forward, name):
             keywords[name] = value
         elif defaults[name] is Parameter.empty:  # theirs may have another name for it
             positional.append(value)
@@ -253,9 +254,9 @@ def _in_place(operation: Operation, forward: Function, backward: Function) -> Op
             return None
 
     def bound(*inputs: Array) -> Any:
-        return _without_exit(forward, *inputs, *positional, **keywords)
+        return _without_exit(theirs.forward, *inputs, *positional, **keywords)
 
-    return replace(operation, forward=bound, backward=partial(_without_exit, backward), jvp=None)
+    return replace(operation, pair=Pair(bound, partial(_without_exit, theirs.backward)))
 
 
 def _takes(function: Function, name: str) -> bool:
@@ -303,8 +304,8 @@ def _grade(function: str, case: str, ours: Operation, theirs: Operation, seed: i
 def _compare_values(ours: Operation, theirs: Operation) -> tuple[float, tuple[int, ...], str]:
     """Return the largest relative error, where it is, and what there is to say of it."""
     arrays = [array.copy() for array in ours.inputs.values()]
-    expected = np.asarray(ours.forward(*arrays)[0])
-    out, _ = theirs.forward(*arrays)
+    expected = np.asarray(ours.pair.forward(*arrays)[0])
+    out, _ = theirs.pair.forward(*arrays)
     actual = np.asarray(out)
     if actual.shape != expected.shape:
         return np.inf, (), f"out: expected shape {expected.shape}, got {actual.shape}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stnref.gradcheck.operations import all_operations, check_all, table
+from stnref.checks.catalogue import all_operations, check_all, table
 
 OPERATIONS = all_operations()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stnref.gradcheck.operations import all_operations
-from stnref.gradcheck.student import TASKS, Grade, grade, summary
+from stnref.checks.catalogue import all_operations
+from stnref.checks.grader import TASKS, Grade, grade, summary
 
 IMPLEMENTATIONS = Path(__file__).parents[1] / "bug_zoo" / "implementations"
 STUDENTS = ("coordinates", "layers", "sampler", "transforms")

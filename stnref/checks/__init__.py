@@ -1,0 +1,1 @@
+"""Gradient checks of our own: the catalogue of all operations, and the grader of files."""
