@@ -9,7 +9,8 @@ with N of a map's size taking its normalised coordinates to its pixels. The matr
 OpenCV's ``warpAffine(..., flags=WARP_INVERSE_MAP)`` and of scikit-image's
 ``warp(image, AffineTransform(...))`` map output pixels (x, y, 1) to input pixels, as M does:
 `from_pixel_matrix` takes them as they are, with an axis for the batch. The affine ones of
-scikit-image are (3, 3); their first two rows are the affine form.
+scikit-image are (3, 3); their first two rows are the affine form. Derivation:
+``docs/derivations/transforms.md``, equations T18 to T23.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class ComposeCache(NamedTuple):
 
 
 def compose_forward(A: ArrayLike, B: ArrayLike) -> tuple[Array, ComposeCache]:
-    """Return the product A B: a target point meets B first, then A.
+    """C = A B: a target point meets B first, then A (T18).
 
     Parameters
     ----------
@@ -70,34 +71,72 @@ def compose_forward(A: ArrayLike, B: ArrayLike) -> tuple[Array, ComposeCache]:
     Examples
     --------
     >>> zoom, shift = np.eye(2, 3)[None] / 2, np.array([[[1.0, 0, 0.5], [0, 1, 0]]])
-    >>> compose(zoom, shift).tolist()
+    >>> compose_forward(zoom, shift)[0].tolist()
     [[[0.5, 0.0, 0.25], [0.0, 0.5, 0.0]]]
     """
     A = expect_array("A", A, *MATRICES)
     B = expect_array("B", B, A.shape)
-    return (_square(A) @ _square(B))[:, : A.shape[1]], ComposeCache(A, B)
+    return (_square(A) @ _square(B))[:, : A.shape[1]], ComposeCache(A, B)  # T18
 
 
 def compose_backward(dC: ArrayLike, cache: ComposeCache) -> tuple[Array, Array]:
-    """Return dA = dC B^T and dB = A^T dC."""
+    """dA = dC B^T, dB = A^T dC, without the implied rows (T19).
+
+    dC : shape of C -> dA, dB : shape of A. dtype: result_type of dC, A and B.
+    Raises ValueError if dC does not have the shape of C, TypeError on its dtype.
+
+    >>> zoom, shift = np.eye(2, 3)[None] / 2, np.array([[[1.0, 0, 0.5], [0, 1, 0]]])
+    >>> dzoom, dshift = compose_backward(np.ones((1, 2, 3)), compose_forward(zoom, shift)[1])
+    >>> dzoom[0, 0].tolist(), dshift[0, 0].tolist()
+    ([1.5, 1.0, 1.0], [0.5, 0.5, 0.5])
+    """
     A, B = cache
     rows = A.shape[1]
     dC = _square(expect_array("dC", dC, A.shape), corner=0)
-    dA, dB = dC @ _square(B).swapaxes(1, 2), _square(A).swapaxes(1, 2) @ dC
+    dA, dB = dC @ _square(B).swapaxes(1, 2), _square(A).swapaxes(1, 2) @ dC  # T19
     return dA[:, :rows], dB[:, :rows]
 
 
 def compose_jvp(A_dot: ArrayLike | None, B_dot: ArrayLike | None, cache: ComposeCache) -> Array:
-    """Return C_dot = A_dot B + A B_dot; a tangent None is zero."""
+    """C_dot = A_dot B + A B_dot; a tangent None is zero (T18).
+
+    A_dot, B_dot : shape of A, or None -> C_dot : shape of C. dtype: result_type of all four.
+    Raises ValueError if a tangent does not have the shape of A, TypeError on its dtype.
+
+    >>> zoom, shift = np.eye(2, 3)[None] / 2, np.array([[[1.0, 0, 0.5], [0, 1, 0]]])
+    >>> compose_jvp(2 * zoom, None, compose_forward(zoom, shift)[1]).tolist()
+    [[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]
+    """
     A, B = cache
     A_dot = np.zeros_like(A) if A_dot is None else expect_array("A_dot", A_dot, A.shape)
     B_dot = np.zeros_like(B) if B_dot is None else expect_array("B_dot", B_dot, B.shape)
-    C_dot = _square(A_dot, corner=0) @ _square(B) + _square(A) @ _square(B_dot, corner=0)
+    C_dot = _square(A_dot, corner=0) @ _square(B) + _square(A) @ _square(B_dot, corner=0)  # T18
     return C_dot[:, : A.shape[1]]
 
 
 def compose(A: ArrayLike, B: ArrayLike) -> Array:
-    """Return A B: `compose_forward` without its cache."""
+    """C = A B: `compose_forward` without its cache.
+
+    Parameters
+    ----------
+    A, B
+        See `compose_forward`.
+
+    Returns
+    -------
+    C : as `A` and `B`
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `compose_forward`.
+
+    Examples
+    --------
+    >>> zoom = np.array([[[0.5, 0, 0], [0, 0.25, 1]]])
+    >>> compose(zoom, invert(zoom)).tolist()
+    [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    """
     return compose_forward(A, B)[0]
 
 
@@ -111,11 +150,12 @@ class InvertCache(NamedTuple):
 
 
 def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
-    """Return the inverse of A: source to target.
+    """N = A^-1: source to target (T20).
 
     Parameters
     ----------
     A : (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+        Matrices, target to source.
 
     Returns
     -------
@@ -131,7 +171,7 @@ def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
 
     Examples
     --------
-    >>> invert(np.array([[[0.5, 0, 0], [0, 0.25, 1]]])).tolist()
+    >>> invert_forward(np.array([[[0.5, 0, 0], [0, 0.25, 1]]]))[0].tolist()
     [[[2.0, 0.0, 0.0], [0.0, 4.0, -4.0]]]
     """
     A = expect_array("A", A, *MATRICES)
@@ -145,27 +185,63 @@ def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
             "A: expected invertible matrices, got one with condition number "
             f"{condition[index]:.1e} at index {index}"
         )
-    N = np.linalg.inv(_square(A))[:, :rows]
+    N = np.linalg.inv(_square(A))[:, :rows]  # T20: A N = 1
     return N, InvertCache(N)
 
 
 def invert_backward(dN: ArrayLike, cache: InvertCache) -> Array:
-    """Return dA = -N^T dN N^T."""
+    """dA = -N^T dN N^T, without the implied row (T20).
+
+    dN : shape of N -> dA : shape of A. dtype: result_type of both.
+    Raises ValueError if dN does not have the shape of N, TypeError on its dtype.
+
+    >>> N, cache = invert_forward(np.eye(2, 3)[None] / 2)
+    >>> invert_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
+    [-4.0, -4.0, -2.0]
+    """
     (N,) = cache
     dN = _square(expect_array("dN", dN, N.shape), corner=0)
     transposed = _square(N).swapaxes(1, 2)
-    return -(transposed @ dN @ transposed)[:, : N.shape[1]]
+    return -(transposed @ dN @ transposed)[:, : N.shape[1]]  # T20
 
 
 def invert_jvp(A_dot: ArrayLike, cache: InvertCache) -> Array:
-    """Return N_dot = -N A_dot N."""
+    """N_dot = -N A_dot N (T20).
+
+    A_dot : shape of A -> N_dot : shape of N. dtype: result_type of both.
+    Raises ValueError if A_dot does not have the shape of A, TypeError on its dtype.
+
+    >>> N, cache = invert_forward(np.eye(2, 3)[None] / 2)
+    >>> invert_jvp(np.ones((1, 2, 3)), cache)[0, 0].tolist()
+    [-4.0, -4.0, -2.0]
+    """
     (N,) = cache
     A_dot = _square(expect_array("A_dot", A_dot, N.shape), corner=0)
-    return -(_square(N) @ A_dot @ _square(N))[:, : N.shape[1]]
+    return -(_square(N) @ A_dot @ _square(N))[:, : N.shape[1]]  # T20
 
 
 def invert(A: ArrayLike) -> Array:
-    """Return the inverse of A: `invert_forward` without its cache."""
+    """N = A^-1: `invert_forward` without its cache.
+
+    Parameters
+    ----------
+    A
+        See `invert_forward`.
+
+    Returns
+    -------
+    N : as `A`
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `invert_forward`.
+
+    Examples
+    --------
+    >>> invert(np.array([[[1.0, 0, 0.5], [0, 1, 0]]])).tolist()
+    [[[1.0, 0.0, -0.5], [0.0, 1.0, 0.0]]]
+    """
     return invert_forward(A)[0]
 
 
@@ -183,7 +259,7 @@ class PixelMatrixCache(NamedTuple):
 def to_pixel_matrix_forward(
     A: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """Return the matrix that maps target pixels to source pixels, M = N_in A N_out^-1.
+    """M = N_in A N_out^-1: the matrix that maps target pixels to source pixels (T22).
 
     Parameters
     ----------
@@ -216,38 +292,72 @@ def to_pixel_matrix_forward(
 
     Examples
     --------
-    >>> to_pixel_matrix(np.eye(2, 3)[None], (4, 9), (4, 5)).tolist()
+    >>> to_pixel_matrix_forward(np.eye(2, 3)[None], (4, 9), (4, 5))[0].tolist()
     [[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
     """
     A = expect_array("A", A, *MATRICES)
-    left = _to_pixels(A, "in_shape", in_shape, align_corners)
-    right = _to_normalised(A, "out_shape", out_shape, align_corners)
-    return _sandwich(left, A, right), PixelMatrixCache(left, right, A.shape)
+    N_in, _ = _to_pixels(A, "in_shape", in_shape, align_corners)
+    _, N_out_inverse = _to_pixels(A, "out_shape", out_shape, align_corners)
+    return _between(N_in, A, N_out_inverse)
 
 
 def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """Return dA: what stands on both sides of A comes to dM transposed."""
-    left, right, shape = cache
-    return _sandwich(left.T, expect_array("dM", dM, shape), right.T, corner=0)
+    """dA = N_in^T dM N_out^-T, without the implied row (T23).
+
+    dM : shape of M -> dA : shape of A. dtype: result_type of both.
+    Raises ValueError if dM does not have the shape of M, TypeError on its dtype.
+
+    >>> M, cache = to_pixel_matrix_forward(np.eye(2, 3)[None], (4, 9), (3, 5))
+    >>> to_pixel_matrix_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
+    [-2.0, 0.0, 4.0]
+    """
+    return _between_backward("dM", dM, cache)
 
 
 def to_pixel_matrix_jvp(A_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """Return M_dot = N_in A_dot N_out^-1."""
-    left, right, shape = cache
-    return _sandwich(left, expect_array("A_dot", A_dot, shape), right, corner=0)
+    """M_dot = N_in A_dot N_out^-1 (T22).
+
+    A_dot : shape of A -> M_dot : shape of M. dtype: result_type of both.
+    Raises ValueError if A_dot does not have the shape of A, TypeError on its dtype.
+
+    >>> M, cache = to_pixel_matrix_forward(np.eye(2, 3)[None], (4, 9), (4, 5))
+    >>> to_pixel_matrix_jvp(np.eye(2, 3)[None], cache).tolist()
+    [[[2.0, 0.0, -4.0], [0.0, 1.0, -1.5]]]
+    """
+    return _between_jvp("A_dot", A_dot, cache)
 
 
 def to_pixel_matrix(
     A: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> Array:
-    """Return the pixel matrix of A: `to_pixel_matrix_forward` without its cache."""
+    """M = N_in A N_out^-1: `to_pixel_matrix_forward` without its cache.
+
+    Parameters
+    ----------
+    A, in_shape, out_shape, align_corners
+        See `to_pixel_matrix_forward`.
+
+    Returns
+    -------
+    M : as `A`
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `to_pixel_matrix_forward`.
+
+    Examples
+    --------
+    >>> to_pixel_matrix(np.eye(3)[None], (4, 4), (4, 8), align_corners=False)[0, 0].tolist()
+    [0.5, 0.0, -0.25]
+    """
     return to_pixel_matrix_forward(A, in_shape, out_shape, align_corners=align_corners)[0]
 
 
 def from_pixel_matrix_forward(
     M: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """Return the normalised matrix of a pixel matrix, A = N_in^-1 M N_out.
+    """A = N_in^-1 M N_out: the normalised matrix of a pixel matrix (T22).
 
     Parameters
     ----------
@@ -279,31 +389,66 @@ def from_pixel_matrix_forward(
     Examples
     --------
     >>> one_to_the_right = np.array([[1.0, 0, 1], [0, 1, 0]])
-    >>> from_pixel_matrix(one_to_the_right[None], (3, 5), (3, 5)).tolist()
+    >>> from_pixel_matrix_forward(one_to_the_right[None], (3, 5), (3, 5))[0].tolist()
     [[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]
     """
     M = expect_array("M", M, *MATRICES)
-    left = _to_normalised(M, "in_shape", in_shape, align_corners)
-    right = _to_pixels(M, "out_shape", out_shape, align_corners)
-    return _sandwich(left, M, right), PixelMatrixCache(left, right, M.shape)
+    _, N_in_inverse = _to_pixels(M, "in_shape", in_shape, align_corners)
+    N_out, _ = _to_pixels(M, "out_shape", out_shape, align_corners)
+    return _between(N_in_inverse, M, N_out)
 
 
 def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """Return dM: what stands on both sides of M comes to dA transposed."""
-    left, right, shape = cache
-    return _sandwich(left.T, expect_array("dA", dA, shape), right.T, corner=0)
+    """dM = N_in^-T dA N_out^T, without the implied row (T23).
+
+    dA : shape of A -> dM : shape of M. dtype: result_type of both.
+    Raises ValueError if dA does not have the shape of A, TypeError on its dtype.
+
+    >>> A, cache = from_pixel_matrix_forward(np.eye(2, 3)[None], (3, 5), (3, 5))
+    >>> from_pixel_matrix_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
+    [2.0, 1.0, 0.5]
+    """
+    return _between_backward("dA", dA, cache)
 
 
 def from_pixel_matrix_jvp(M_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """Return A_dot = N_in^-1 M_dot N_out."""
-    left, right, shape = cache
-    return _sandwich(left, expect_array("M_dot", M_dot, shape), right, corner=0)
+    """A_dot = N_in^-1 M_dot N_out (T22).
+
+    M_dot : shape of M -> A_dot : shape of A. dtype: result_type of both.
+    Raises ValueError if M_dot does not have the shape of M, TypeError on its dtype.
+
+    >>> A, cache = from_pixel_matrix_forward(np.eye(2, 3)[None], (3, 5), (3, 5))
+    >>> from_pixel_matrix_jvp(np.ones((1, 2, 3)), cache)[0, 0].tolist()
+    [1.0, 0.5, 2.0]
+    """
+    return _between_jvp("M_dot", M_dot, cache)
 
 
 def from_pixel_matrix(
     M: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> Array:
-    """Return the normalised matrix of M: `from_pixel_matrix_forward` without its cache."""
+    """A = N_in^-1 M N_out: `from_pixel_matrix_forward` without its cache.
+
+    Parameters
+    ----------
+    M, in_shape, out_shape, align_corners
+        See `from_pixel_matrix_forward`.
+
+    Returns
+    -------
+    A : as `M`
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `from_pixel_matrix_forward`.
+
+    Examples
+    --------
+    >>> A = from_pixel_matrix(np.eye(2, 3)[None], (3, 5), (3, 9))
+    >>> to_pixel_matrix(A, (3, 5), (3, 9)).tolist()
+    [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    """
     return from_pixel_matrix_forward(M, in_shape, out_shape, align_corners=align_corners)[0]
 
 
@@ -311,22 +456,31 @@ def _sandwich(left: Array, A: Array, right: Array, corner: int = 1) -> Array:
     return (left @ _square(A, corner) @ right)[:, : A.shape[1]]
 
 
-def _to_pixels(A: Array, name: str, shape: Sequence[int], align_corners: bool) -> Array:
-    """Return N, from normalised coordinates to pixels: x = g d / 2 + (n - 1) / 2."""
+def _between(left: Array, A: Array, right: Array) -> tuple[Array, PixelMatrixCache]:
+    return _sandwich(left, A, right), PixelMatrixCache(left, right, A.shape)  # T22
+
+
+def _between_backward(name: str, gradient: ArrayLike, cache: PixelMatrixCache) -> Array:
+    left, right, shape = cache
+    return _sandwich(left.T, expect_array(name, gradient, shape), right.T, corner=0)  # T23
+
+
+def _between_jvp(name: str, tangent: ArrayLike, cache: PixelMatrixCache) -> Array:
+    left, right, shape = cache
+    return _sandwich(left, expect_array(name, tangent, shape), right, corner=0)  # T22
+
+
+def _to_pixels(
+    A: Array, name: str, shape: Sequence[int], align_corners: bool
+) -> tuple[Array, Array]:
+    """Return N, from normalised coordinates to pixels, and its inverse, in the form of A."""
     origin = np.zeros(A.shape[2] - 1)
     sizes = expect_sizes(name, shape, (len(origin),))
     shift, (slope, _) = unnormalize_forward(origin, sizes, align_corners=align_corners)
-    return _scale_and_shift(slope, shift).astype(A.real.dtype)
-
-
-def _to_normalised(A: Array, name: str, shape: Sequence[int], align_corners: bool) -> Array:
-    """Return N^-1, from pixels to normalised coordinates: g = 2 x / d - (n - 1) / d."""
-    origin = np.zeros(A.shape[2] - 1)
-    sizes = expect_sizes(name, shape, (len(origin),))
-    shift = normalize(origin, sizes, align_corners=align_corners)
-    _, (slope, _) = unnormalize_forward(origin, sizes, align_corners=align_corners)
+    back = normalize(origin, sizes, align_corners=align_corners)
     scale = 1 / np.where(slope > 0, slope, 0.5)  # d = 1 where aligned corners have d = 0
-    return _scale_and_shift(scale, shift).astype(A.real.dtype)
+    N, N_inverse = _scale_and_shift(slope, shift), _scale_and_shift(scale, back)  # T21
+    return N.astype(A.real.dtype), N_inverse.astype(A.real.dtype)
 
 
 def _scale_and_shift(scale: Array, shift: Array) -> Array:

@@ -7,7 +7,8 @@ K basis values B_i, and each of them one control vector in theta:
 
 With the basis (x, y, 1) it is the affine transform. With the thin-plate spline, or with
 cubic B-splines on a lattice, theta holds the positions of the control points in the source.
-Everything is in normalised coordinates.
+Everything is in normalised coordinates. Derivation: ``docs/derivations/grid_generator.md``,
+equation G7, and ``docs/derivations/transforms.md``, equations T6 to T16.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
+from stnref.kernels import bspline3
 from stnref.validation import Array, expect_array, expect_finite, expect_sizes
 
 
@@ -30,7 +32,7 @@ class BasisGridCache(NamedTuple):
 
 
 def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGridCache]:
-    """Combine the basis: grid = B theta.
+    """grid = B theta (G7).
 
     Parameters
     ----------
@@ -52,29 +54,45 @@ def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGrid
 
     Examples
     --------
-    >>> import numpy as np
     >>> grid, _ = basis_grid_forward(np.ones((1, 3, 2)), np.full((4, 5, 3), 0.5))
     >>> grid.shape, grid[0, 0, 0].tolist()
     ((1, 4, 5, 2), [1.5, 1.5])
     """
     theta = expect_array("theta", theta, ("B", "K", 2), ("B", "K", 3))
     _, K, d = theta.shape
-    B = expect_array("B", B, (*"DHW"[3 - d :], K)).astype(theta.real.dtype)
-    grid = B.reshape(-1, K) @ theta  # (B, P, d)
+    B = expect_array("B", B, ("H", "W", K) if d == 2 else ("D", "H", "W", K))
+    B = B.astype(theta.real.dtype)
+    grid = B.reshape(-1, K) @ theta  # (B, P, d), G7
     return grid.reshape(len(theta), *B.shape[:-1], d), BasisGridCache(B, theta.shape)
 
 
 def basis_grid_backward(dgrid: ArrayLike, cache: BasisGridCache) -> Array:
-    """Return dtheta = B^T dgrid, the sum over all target pixels; the basis is constant."""
+    """dtheta = B^T dgrid, the sum over all target pixels (G7).
+
+    dgrid : shape of grid -> dtheta : (B, K, d). dtype: result_type of dgrid and B.
+    Raises ValueError if dgrid does not have the shape of grid, TypeError on its dtype.
+
+    >>> grid, cache = basis_grid_forward(np.ones((1, 3, 2)), np.full((4, 5, 3), 0.5))
+    >>> basis_grid_backward(np.ones((1, 4, 5, 2)), cache).tolist()
+    [[[10.0, 10.0], [10.0, 10.0], [10.0, 10.0]]]
+    """
     B, (batch, K, d) = cache
     dgrid = expect_array("dgrid", dgrid, (batch, *B.shape[:-1], d))
-    return B.reshape(-1, K).T @ dgrid.reshape(batch, -1, d)  # (B, K, d)
+    return B.reshape(-1, K).T @ dgrid.reshape(batch, -1, d)  # (B, K, d), G7
 
 
 def basis_grid_jvp(theta_dot: ArrayLike, cache: BasisGridCache) -> Array:
-    """Return grid_dot = B theta_dot."""
+    """grid_dot = B theta_dot (G7).
+
+    theta_dot : (B, K, d) -> grid_dot : shape of grid, normalised. dtype: that of theta_dot.
+    Raises ValueError if theta_dot does not have the shape of theta, TypeError on its dtype.
+
+    >>> grid, cache = basis_grid_forward(np.ones((1, 3, 2)), np.full((4, 5, 3), 0.5))
+    >>> basis_grid_jvp(np.full((1, 3, 2), 2.0), cache)[0, 0, 0].tolist()
+    [3.0, 3.0]
+    """
     theta_dot = expect_array("theta_dot", theta_dot, cache.theta_shape)
-    return basis_grid_forward(theta_dot, cache.B)[0]
+    return basis_grid_forward(theta_dot, cache.B)[0]  # G7
 
 
 # ------------------------------------------------------------------------ thin-plate spline
@@ -141,7 +159,7 @@ def thin_plate_basis(
 
     Notes
     -----
-    With U(r) = r^2 log r^2, the matrix K_kl = U(|c_k - c_l|) and the rows (1, c_k) of P,
+    With U(r) = r^2 log r^2, the matrix K_kl = U(|c_k - c_l|) and the rows (1, c_k) of P (T12),
 
     .. math::
         \begin{pmatrix} K + \lambda I & P \\ P^T & 0 \end{pmatrix}
@@ -170,16 +188,16 @@ def thin_plate_basis(
     # P times a factor is the same spline with other units of a; this one suits all stiffnesses.
     P, P_g = (np.insert(p, 0, 1, axis=1) * (1 + stiffness) for p in (c, g))  # (K, 3), (P, 3)
     bending = _thin_plate(c, c) + stiffness * np.eye(K)  # (K, K)
-    system = np.block([[bending, P], [P.T, np.zeros((3, 3))]])  # (K + 3, K + 3)
+    system = np.block([[bending, P], [P.T, np.zeros((3, 3))]])  # (K + 3, K + 3), T12
     condition = np.linalg.cond(system)
     if not condition < LARGEST_CONDITION:
         raise ValueError(
             "control_points: expected at least three distinct points that are not all on one "
             f"line, got {K} points with condition number {condition:.1e}"
         )
-    rows = np.concatenate([_thin_plate(g, c), P_g], axis=1)  # (P, K + 3)
+    rows = np.concatenate([_thin_plate(g, c), P_g], axis=1)  # (P, K + 3), T8: what w and a meet
     # The system is symmetric; theta meets the first K columns of its inverse.
-    B = np.linalg.solve(system, rows.T)[:K].T
+    B = np.linalg.solve(system, rows.T)[:K].T  # T13
     return B.reshape(*G.shape[:2], K)
 
 
@@ -217,7 +235,7 @@ def bspline_points(control_shape: Sequence[int]) -> NDArray[np.float64]:
     [[-2.0, -3.0], [-1.0, -3.0], [0.0, -3.0], [1.0, -3.0], [2.0, -3.0]]
     """
     rows, columns = _expect_lattice(control_shape)
-    y, x = (-1 + (np.arange(n) - 1) * 2 / (n - 3) for n in (rows, columns))
+    y, x = (-1 + (np.arange(n) - 1) * 2 / (n - 3) for n in (rows, columns))  # T16
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
@@ -250,7 +268,7 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     Notes
     -----
     With the cubic B-spline beta, and s_x and s_y the distances of (x, y) from the control
-    point in row r, column c, counted in lattice spacings,
+    point in row r, column c, counted in lattice spacings (T14, T15),
 
     .. math::  B_{(x, y), rc} = \beta(s_y) \, \beta(s_x)
 
@@ -266,19 +284,15 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     if G.min() < -1 or G.max() > 1:
         raise ValueError(f"G: expected values from -1 to 1, got {G.min()} to {G.max()}")
     b_x, b_y = _lattice_weights(G[..., 0], columns), _lattice_weights(G[..., 1], rows)
-    return (b_y[..., :, None] * b_x[..., None, :]).reshape(*G.shape[:2], rows * columns)
+    B = b_y[..., :, None] * b_x[..., None, :]  # (H', W', rows, columns), T15
+    return B.reshape(*G.shape[:2], rows * columns)
 
 
 def _lattice_weights(g: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Return what each of n control points of an axis weighs at g: (H', W', n)."""
-    position = (g + 1) * (n - 3) / 2 + 1  # in spacings, from the first control point
-    return _cubic_bspline(position[..., None] - np.arange(n))
-
-
-def _cubic_bspline(s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """beta(s) = 2/3 - s^2 + |s|^3/2 if |s| < 1, (2 - |s|)^3/6 if |s| < 2, 0 further out."""
-    s = np.abs(s)
-    return np.where(s < 1, 2 / 3 - s**2 + s**3 / 2, np.maximum(2 - s, 0) ** 3 / 6)
+    position = (g + 1) * (n - 3) / 2 + 1  # in spacings, from the first control point: T16
+    s = np.abs(position[..., None] - np.arange(n))  # (H', W', n)
+    return np.where(s < 2, bspline3().k(s), 0)  # T14
 
 
 def _expect_lattice(control_shape: Sequence[int]) -> tuple[int, ...]:

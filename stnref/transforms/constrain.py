@@ -9,7 +9,8 @@ For each parameter p a constraint says how it comes from a raw number r on the w
 `fixed(value)`        p = value, without an r
 ====================  ====================================  =====================
 
-`constrained` puts them in front of a transform of the registry.
+`constrained` puts them in front of a transform of the registry. Derivation:
+``docs/derivations/transforms.md``, equations T24 to T26.
 """
 
 from __future__ import annotations
@@ -57,7 +58,16 @@ FREE = Learnt("free", value=lambda r: r, slope=np.ones_like, raw=lambda p: p)
 
 
 def fixed(value: float) -> Constraint:
-    """Hold the parameter at `value`; the raw parameters do not have it.
+    """p = value: the parameter is held there; the raw parameters do not have it (T24).
+
+    Parameters
+    ----------
+    value : float
+        In the unit of the parameter.
+
+    Returns
+    -------
+    Constraint
 
     Raises
     ------
@@ -74,7 +84,16 @@ def fixed(value: float) -> Constraint:
 
 
 def bounded(low: float, high: float) -> Constraint:
-    """Keep the parameter between two bounds, by tanh; raw 0 is the middle.
+    """p = low + (high - low)(1 + tanh r) / 2: between two bounds; raw 0 is the middle (T24).
+
+    Parameters
+    ----------
+    low, high : float
+        In the unit of the parameter.
+
+    Returns
+    -------
+    Constraint
 
     Raises
     ------
@@ -92,14 +111,23 @@ def bounded(low: float, high: float) -> Constraint:
     half = (high - low) / 2
     return Learnt(
         f"bounded({low}, {high})",
-        value=lambda r: low + half * (1 + np.tanh(r)),
-        slope=lambda r: half * (1 - np.tanh(r) ** 2),
-        raw=lambda p: float(np.arctanh((p - low) / half - 1)) if low < p < high else np.nan,
+        value=lambda r: low + half * (1 + np.tanh(r)),  # T24
+        slope=lambda r: half * (1 - np.tanh(r) ** 2),  # T24
+        raw=lambda p: float(np.arctanh((p - low) / half - 1)) if low < p < high else np.nan,  # T26
     )
 
 
 def positive(scale: float = 1.0) -> Constraint:
-    """Keep the parameter above 0, by exp; raw 0 is `scale`.
+    """p = scale e^r: above 0; raw 0 is `scale` (T24).
+
+    Parameters
+    ----------
+    scale : float
+        In the unit of the parameter.
+
+    Returns
+    -------
+    Constraint
 
     Raises
     ------
@@ -115,9 +143,9 @@ def positive(scale: float = 1.0) -> Constraint:
     _expect("scale", scale, 0 < scale < np.inf, "a finite number above 0")
     return Learnt(
         f"positive({scale})",
-        value=lambda r: scale * np.exp(r),
-        slope=lambda r: scale * np.exp(r),
-        raw=lambda p: float(np.log(p / scale)) if p > 0 else np.nan,
+        value=lambda r: scale * np.exp(r),  # T24
+        slope=lambda r: scale * np.exp(r),  # T24
+        raw=lambda p: float(np.log(p / scale)) if p > 0 else np.nan,  # T26
     )
 
 
@@ -132,7 +160,7 @@ class ConstrainCache(NamedTuple):
 def constrain_forward(
     raw: ArrayLike, constraints: Sequence[Constraint]
 ) -> tuple[Array, ConstrainCache]:
-    """Return the parameters of the raw ones.
+    """params_k = p_k(raw_k), by the constraint of each parameter (T24).
 
     Parameters
     ----------
@@ -173,16 +201,32 @@ def constrain_forward(
 
 
 def constrain_backward(dparams: ArrayLike, cache: ConstrainCache) -> Array:
-    """Return draw = dparams dp/dr; the gradients to fixed parameters are dropped."""
+    """draw = dparams dp/dr; the gradients to fixed parameters are dropped (T25).
+
+    dparams : shape of params -> draw : shape of raw. dtype: result_type of both.
+    Raises ValueError if dparams does not have the shape of params, TypeError on its dtype.
+
+    >>> params, cache = constrain_forward(np.zeros((1, 2)), [positive(2), fixed(7), FREE])
+    >>> constrain_backward(np.array([[10.0, 20.0, 30.0]]), cache).tolist()
+    [[20.0, 30.0]]
+    """
     slope, learnt, n_params = cache
     dparams = expect_array("dparams", dparams, (len(slope), n_params))
-    return dparams[:, learnt] * slope
+    return dparams[:, learnt] * slope  # T25
 
 
 def constrain_jvp(raw_dot: ArrayLike, cache: ConstrainCache) -> Array:
-    """Return params_dot = raw_dot dp/dr, and 0 for fixed parameters."""
+    """params_dot = raw_dot dp/dr, and 0 for fixed parameters (T24).
+
+    raw_dot : shape of raw -> params_dot : shape of params. dtype: result_type of both.
+    Raises ValueError if raw_dot does not have the shape of raw, TypeError on its dtype.
+
+    >>> params, cache = constrain_forward(np.zeros((1, 2)), [positive(2), fixed(7), FREE])
+    >>> constrain_jvp(np.array([[10.0, 30.0]]), cache).tolist()
+    [[20.0, 0.0, 30.0]]
+    """
     slope, learnt, n_params = cache
-    learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope
+    learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope  # T24
     params_dot = np.zeros((len(slope), n_params), learnt_dot.dtype)
     params_dot[:, learnt] = learnt_dot
     return params_dot

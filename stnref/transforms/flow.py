@@ -3,7 +3,7 @@ r"""Dense displacement: every target pixel has an offset of its own.
 .. math::  grid_i = G_i + flow_i
 
 Everything is in normalised coordinates; a flow in pixels is to be divided by the d / 2 of
-`stnref.coordinates`.
+`stnref.coordinates`. Derivation: ``docs/derivations/transforms.md``, equation T17.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FlowGridCache(NamedTuple):
 
 
 def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCache]:
-    """Move each point of the target grid by its own displacement.
+    """grid = G + flow: each point of the target grid has a displacement of its own (T17).
 
     Parameters
     ----------
@@ -52,14 +52,32 @@ def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCac
     """
     flow = expect_array("flow", flow, ("B", "H", "W", 2), ("B", "D", "H", "W", 3))
     G = expect_array("G", G, flow.shape[1:]).astype(flow.real.dtype)
-    return G + flow, FlowGridCache(flow.shape)
+    return G + flow, FlowGridCache(flow.shape)  # T17
 
 
 def flow_grid_backward(dgrid: ArrayLike, cache: FlowGridCache) -> Array:
-    """Return dflow = dgrid."""
-    return expect_array("dgrid", dgrid, cache.shape)
+    """dflow = dgrid (T17).
+
+    dgrid : shape of grid -> dflow : shape of flow. dtype: that of dgrid.
+    Raises ValueError if dgrid does not have the shape of grid, TypeError on its dtype.
+
+    >>> import numpy as np
+    >>> grid, cache = flow_grid_forward(np.zeros((1, 1, 1, 2)), np.zeros((1, 1, 2)))
+    >>> flow_grid_backward(np.array([[[[1.0, 2.0]]]]), cache).tolist()
+    [[[[1.0, 2.0]]]]
+    """
+    return expect_array("dgrid", dgrid, cache.shape)  # T17
 
 
 def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
-    """Return grid_dot = flow_dot."""
-    return expect_array("flow_dot", flow_dot, cache.shape)
+    """grid_dot = flow_dot (T17).
+
+    flow_dot : shape of flow -> grid_dot : shape of grid, normalised. dtype: that of flow_dot.
+    Raises ValueError if flow_dot does not have the shape of flow, TypeError on its dtype.
+
+    >>> import numpy as np
+    >>> grid, cache = flow_grid_forward(np.zeros((1, 1, 1, 2)), np.zeros((1, 1, 2)))
+    >>> flow_grid_jvp(np.array([[[[1.0, 2.0]]]]), cache).tolist()
+    [[[[1.0, 2.0]]]]
+    """
+    return expect_array("flow_dot", flow_dot, cache.shape)  # T17

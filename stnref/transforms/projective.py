@@ -8,7 +8,8 @@ A point with Z > 0 lies in front of the viewer. Z = 0 is the horizon, where the 
 beyond it lies what is behind the viewer, and the formula would show it upside down. Points
 with Z <= ``HORIZON`` times the largest entry of theta's third row are *hidden*: they are sent
 to (``FAR``, ``FAR``), so that zeros padding reads 0 there, and they have no gradient. A net
-that tilts the plane too far thus goes on training on the points that are left.
+that tilts the plane too far thus goes on training on the points that are left. Derivation:
+``docs/derivations/transforms.md``, equations T1 to T5.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ProjectiveGridCache(NamedTuple):
 
 
 def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, ProjectiveGridCache]:
-    """Transform the target grid G by the homographies theta.
+    """x = X / Z, y = Y / Z, with (X, Y, Z) = theta (x, y, 1) for each point of G (T1).
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
 
     Notes
     -----
-    Which points are hidden is asked of the real part. Near the horizon the grid leaves every
+    Which points are hidden (T5) is asked of the real part. Near the horizon the grid leaves every
     picture, so with zeros padding the rule changes the output smoothly; with the other
     paddings hidden points read a pixel of the border or of a reflection, without a gradient.
 
@@ -76,31 +77,49 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
     XYZ = _project(theta, basis)
     XY, Z = XYZ[..., :2], XYZ[..., 2:]
     size = np.abs(theta[:, 2].real).max(axis=-1).reshape(-1, 1, 1, 1)
-    visible = ~(Z.real <= HORIZON * size)  # (B, H', W', 1); a NaN passes, and is found later
-    inverse_Z = np.where(visible, 1 / np.where(visible, Z, 1), 0)
-    grid = np.where(visible, XY * inverse_Z, FAR)  # (B, H', W', 2)
+    hidden = Z.real <= HORIZON * size  # (B, H', W', 1), T5; a NaN is not, and is found later
+    inverse_Z = np.where(hidden, 0, 1 / np.where(hidden, 1, Z))
+    grid = np.where(hidden, FAR, XY * inverse_Z)  # (B, H', W', 2), T1
     return grid, ProjectiveGridCache(basis, grid, inverse_Z)
 
 
 def projective_grid_backward(dgrid: ArrayLike, cache: ProjectiveGridCache) -> Array:
-    """Return dtheta (B, 3, 3), all nine entries; hidden points have no part in it."""
+    """dtheta = sum_ij (dX, dY, dZ)^T (x, y, 1), without the hidden points (T4).
+
+    dX = dx / Z, dY = dy / Z, dZ = -(x dx + y dy) / Z (T3).
+
+    dgrid : shape of grid -> dtheta : (B, 3, 3), all nine entries. dtype: result_type of both.
+    Raises ValueError if dgrid does not have the shape of grid, TypeError on its dtype.
+
+    >>> grid, cache = projective_grid_forward(np.eye(3)[None], np.array([[[0.5, 1.0]]]))
+    >>> projective_grid_backward(np.array([[[[2.0, 1.0]]]]), cache).tolist()
+    [[[1.0, 2.0, 2.0], [0.5, 1.0, 1.0], [-1.0, -2.0, -2.0]]]
+    """
     basis, grid, inverse_Z = cache
     dgrid = expect_array("dgrid", dgrid, grid.shape)
-    dXY = dgrid * inverse_Z
-    dZ = -(dXY * grid).sum(axis=-1, keepdims=True)
+    dXY = dgrid * inverse_Z  # T3
+    dZ = -(dXY * grid).sum(axis=-1, keepdims=True)  # T3
     dXYZ = np.concatenate([dXY, dZ], axis=-1).reshape(len(grid), -1, 3)  # (B, P, 3)
-    return dXYZ.swapaxes(1, 2) @ basis.reshape(-1, 3)
+    return dXYZ.swapaxes(1, 2) @ basis.reshape(-1, 3)  # T4
 
 
 def projective_grid_jvp(theta_dot: ArrayLike, cache: ProjectiveGridCache) -> Array:
-    """Return grid_dot = (XY_dot - grid Z_dot) / Z; zero where the point is hidden."""
+    """x_dot = (X_dot - x Z_dot) / Z, y_dot = (Y_dot - y Z_dot) / Z, 0 where hidden (T2).
+
+    theta_dot : (B, 3, 3) -> grid_dot : shape of grid, normalised. dtype: result_type of both.
+    Raises ValueError if theta_dot does not have the shape of theta, TypeError on its dtype.
+
+    >>> grid, cache = projective_grid_forward(np.eye(3)[None], np.array([[[0.5, 1.0]]]))
+    >>> projective_grid_jvp(np.ones((1, 3, 3)), cache).tolist()
+    [[[[1.25, 0.0]]]]
+    """
     basis, grid, inverse_Z = cache
     theta_dot = expect_array("theta_dot", theta_dot, (len(grid), 3, 3))
     XYZ_dot = _project(theta_dot, basis)
-    return (XYZ_dot[..., :2] - grid * XYZ_dot[..., 2:]) * inverse_Z
+    return (XYZ_dot[..., :2] - grid * XYZ_dot[..., 2:]) * inverse_Z  # T2
 
 
 def _project(theta: Array, basis: Array) -> Array:
     """Return (X, Y, Z) (B, H', W', 3)."""
-    XYZ = basis.reshape(-1, 3) @ theta.swapaxes(1, 2)
+    XYZ = basis.reshape(-1, 3) @ theta.swapaxes(1, 2)  # T1
     return XYZ.reshape(len(theta), *basis.shape)

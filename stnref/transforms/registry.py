@@ -52,8 +52,23 @@ def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
     identity : (n_params,)
         The parameters that give the target grid.
     *pairs : Pair
-        The first takes the parameters, the last gives the grid. The cache is the tuple of
-        theirs.
+        The first takes the parameters, the last gives the grid; each has a jvp. The cache is
+        the tuple of theirs.
+
+    Returns
+    -------
+    Transform
+
+    Notes
+    -----
+    The chain rule (G1): jvp = J_n … J_1 from right to left, backward = J_1^T … J_n^T.
+
+    Examples
+    --------
+    >>> matrix = pair_of(vars(affine), "rigid_matrix")
+    >>> grid = pair_of(vars(affine), "affine_grid", G=target_grid((4, 5)))
+    >>> chain((0, 0, 0), matrix, grid).forward(np.zeros((2, 3)))[0].shape
+    (2, 4, 5, 2)
     """
 
     def forward(params: ArrayLike) -> tuple[Array, tuple[Any, ...]]:
@@ -67,14 +82,14 @@ def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
     def backward(dgrid: ArrayLike, caches: tuple[Any, ...]) -> Array:
         gradient: Any = dgrid
         for pair, cache in zip(pairs[::-1], caches[::-1], strict=True):
-            gradient = pair.backward(gradient, cache)
+            gradient = pair.backward(gradient, cache)  # G1
         return gradient
 
     def jvp(params_dot: ArrayLike, caches: tuple[Any, ...]) -> Array:
         tangent: Any = params_dot
         for pair, cache in zip(pairs, caches, strict=True):
             assert pair.jvp is not None
-            tangent = pair.jvp(tangent, cache)
+            tangent = pair.jvp(tangent, cache)  # G1
         return tangent
 
     start = np.array(identity, dtype=float)
