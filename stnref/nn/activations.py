@@ -1,4 +1,7 @@
-"""Pointwise functions, and flatten."""
+"""Pointwise functions, and flatten.
+
+Derivation: ``docs/derivations/layers.md``, equations L8 and L9.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class ReluCache(NamedTuple):
 
 
 def relu_forward(X: ArrayLike) -> tuple[Array, ReluCache]:
-    """Y = X where its real part is positive, else 0; NaN stays NaN.
+    """Y = max(0, X): X where its real part is positive, else 0; NaN stays NaN (L8).
 
     Parameters
     ----------
@@ -40,13 +43,21 @@ def relu_forward(X: ArrayLike) -> tuple[Array, ReluCache]:
     [0.0, 0.0, 2.0]
     """
     X = expect_array("X", X)
-    return np.where(X.real <= 0, 0, X), ReluCache(X)
+    return np.where(X.real <= 0, 0, X), ReluCache(X)  # L8
 
 
 def relu_backward(dY: ArrayLike, cache: ReluCache) -> Array:
-    """Return dX = dY where X is positive, else 0: at the kink X = 0 the left slope."""
+    """dX = dY where X is positive, else 0: at the kink X = 0 the left slope (L8).
+
+    dY : shape of Y -> dX : shape of X. dtype: that of dY.
+    Raises ValueError if dY does not have the shape of Y, TypeError on its dtype.
+
+    >>> Y, cache = relu_forward(np.array([-1.0, 0.0, 2.0]))
+    >>> relu_backward(np.array([3.0, 4.0, 5.0]), cache).tolist()
+    [0.0, 0.0, 5.0]
+    """
     dY = expect_array("dY", dY, cache.X.shape)
-    return np.where(cache.X.real <= 0, 0, dY)
+    return np.where(cache.X.real <= 0, 0, dY)  # L8
 
 
 class TanhCache(NamedTuple):
@@ -56,7 +67,7 @@ class TanhCache(NamedTuple):
 
 
 def tanh_forward(X: ArrayLike) -> tuple[Array, TanhCache]:
-    """Y = tanh X.
+    """Y = tanh X (L9).
 
     Parameters
     ----------
@@ -77,13 +88,21 @@ def tanh_forward(X: ArrayLike) -> tuple[Array, TanhCache]:
     >>> tanh_forward(np.array([0.0, 100.0]))[0].tolist()
     [0.0, 1.0]
     """
-    Y = np.tanh(expect_array("X", X))
+    Y = np.tanh(expect_array("X", X))  # L9
     return Y, TanhCache(Y)
 
 
 def tanh_backward(dY: ArrayLike, cache: TanhCache) -> Array:
-    """Return dX = dY (1 - Y^2)."""
-    return expect_array("dY", dY, cache.Y.shape) * (1 - cache.Y**2)
+    """dX = (1 - Y^2) dY (L9).
+
+    dY : shape of Y -> dX : shape of X. dtype: result_type of both.
+    Raises ValueError if dY does not have the shape of Y, TypeError on its dtype.
+
+    >>> Y, cache = tanh_forward(np.array([0.0, 100.0]))
+    >>> tanh_backward(np.array([3.0, 4.0]), cache).tolist()
+    [3.0, 0.0]
+    """
+    return expect_array("dY", dY, cache.Y.shape) * (1 - cache.Y**2)  # L9
 
 
 class FlattenCache(NamedTuple):
@@ -93,7 +112,7 @@ class FlattenCache(NamedTuple):
 
 
 def flatten_forward(X: ArrayLike) -> tuple[Array, FlattenCache]:
-    """Join all axes but the first.
+    """Y = X with all axes but the first joined.
 
     Parameters
     ----------
@@ -119,7 +138,15 @@ def flatten_forward(X: ArrayLike) -> tuple[Array, FlattenCache]:
 
 
 def flatten_backward(dY: ArrayLike, cache: FlattenCache) -> Array:
-    """Return dX in the shape of X."""
+    """dX = dY in the shape of X.
+
+    dY : (B, N) -> dX : shape of X. dtype: that of dY.
+    Raises ValueError if dY does not have the shape of Y, TypeError on its dtype.
+
+    >>> Y, cache = flatten_forward(np.zeros((2, 3, 4, 5)))
+    >>> flatten_backward(Y, cache).shape
+    (2, 3, 4, 5)
+    """
     B = cache.X_shape[0]
     return expect_array("dY", dY, (B, int(np.prod(cache.X_shape[1:])))).reshape(cache.X_shape)
 

@@ -4,7 +4,7 @@ r"""Convolution (cross-correlation, as the field has it) of channels-last maps.
 
 with stride s and X padded by zeros. The windows of X are the rows of a matrix, "im2col":
 with it the layer is a linear one, Y = cols W + b. Backward forms the same windows again, which
-costs less than to keep them.
+costs less than to keep them. Derivation: ``docs/derivations/layers.md``, equations L3 to L5.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ class Conv2dCache(NamedTuple):
 def conv2d_forward(
     X: ArrayLike, W: ArrayLike, b: ArrayLike, *, stride: int = 1, padding: int = 0
 ) -> tuple[Array, Conv2dCache]:
-    """Correlate X with the filters W.
+    """Y = b + the windows of X times W: X is correlated with the filters (L3).
 
     Parameters
     ----------
     X : (B, H, W, C)
+        Maps, channels last.
     W : (k, k, C, F)
+        F filters of k x k pixels.
     b : (F,)
+        One for each filter.
     stride : int
         Step between windows, in pixels.
     padding : int
@@ -73,13 +76,25 @@ def conv2d_forward(
         raise ValueError(f"X: expected at least {k - 2 * padding} rows and columns, got {X.shape}")
     cache = Conv2dCache(X, W, b, stride, padding)
     cols = _windows(cache)  # (B, H', W', k k C)
-    return cols @ W.reshape(-1, W.shape[3]) + b, cache
+    return cols @ W.reshape(-1, W.shape[3]) + b, cache  # L3
 
 
 def conv2d_backward(
     dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Return dX, dW and db; dX adds, tap by tap, dY W^T to the pixels that the tap saw."""
+    """dW = cols^T dY, db = sum dY (L4); dX += dY W_uv^T at the pixels that tap (u, v) saw (L5).
+
+    dY : (B, H', W', F) -> dX : shape of X, dW : shape of W, db : (F,); None for what `needs` does
+    not name. dtype: result_type of dY with W for dX, with X for dW.
+    Raises ValueError if dY does not have the shape of Y or `needs` names no input, TypeError on
+    the dtype.
+
+    >>> X = np.arange(12.0).reshape(1, 3, 4, 1)
+    >>> Y, cache = conv2d_forward(X, np.ones((2, 2, 1, 1)), np.zeros(1))
+    >>> dX, dW, db = conv2d_backward(np.ones_like(Y), cache)
+    >>> dX[0, :, :, 0].tolist(), dW[0, 0].item(), db.tolist()
+    ([[1.0, 2.0, 2.0, 1.0], [2.0, 4.0, 4.0, 2.0], [1.0, 2.0, 2.0, 1.0]], 18.0, [6.0])
+    """
     X, W, _, stride, padding = cache
     k, _, C, F = W.shape
     rows, columns = ((n + 2 * padding - k) // stride + 1 for n in X.shape[1:3])
@@ -92,12 +107,12 @@ def conv2d_backward(
         for u in range(k):
             for v in range(k):
                 under_tap = dX[:, u:, v:][:, : rows * stride : stride, : columns * stride : stride]
-                under_tap += (flat @ W[u, v].T).reshape(*dY.shape[:3], C)
+                under_tap += (flat @ W[u, v].T).reshape(*dY.shape[:3], C)  # L5
         dX = dX[:, padding : padding + X.shape[1], padding : padding + X.shape[2]]
     if "W" in needs:
-        dW = (_windows(cache).reshape(-1, k * k * C).T @ flat).reshape(W.shape)
+        dW = (_windows(cache).reshape(-1, k * k * C).T @ flat).reshape(W.shape)  # L4
     if "b" in needs:
-        db = flat.sum(axis=0)
+        db = flat.sum(axis=0)  # L4
     return dX, dW, db
 
 

@@ -39,12 +39,52 @@ class Layer(Protocol):
 def he_normal(
     rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, dtype: DTypeLike
 ) -> Array:
-    """Draw weights of variance 2 / fan_in: the scale survives a relu (He et al. 2015)."""
+    """Draw weights of variance 2 / fan_in: the scale survives a relu (He et al. 2015).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+    fan_in : int
+        Number of inputs that one output sees.
+    dtype : dtype
+
+    Returns
+    -------
+    W : shape
+
+    Examples
+    --------
+    >>> W = he_normal(np.random.default_rng(0), (200, 50), 200, np.float32)
+    >>> W.dtype.name, round(W.var().item(), 3)
+    ('float32', 0.01)
+    """
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
 
 
 def expect_params(params: Params | None, *names: str) -> list[Array]:
-    """Return the named parameters in their order; KeyError says what is missing."""
+    """Return the named parameters in their order.
+
+    Parameters
+    ----------
+    params : mapping of str to array, or None
+        None is as an empty one.
+    *names : str
+
+    Returns
+    -------
+    list of array
+
+    Raises
+    ------
+    KeyError
+        A name is missing.
+
+    Examples
+    --------
+    >>> expect_params({"b": np.zeros(1), "W": np.ones(1)}, "W", "b")
+    [array([1.]), array([0.])]
+    """
     given = params or {}
     missing = [name for name in names if name not in given]
     if missing:
@@ -58,7 +98,17 @@ def parametric_backward(
     cache: Any,
     needs: Collection[str],
 ) -> tuple[Array | None, Params]:
-    """Run the backward of a pair with inputs X, W, b as that of a layer."""
+    """dX, dparams = dX, {"W": dW, "b": db}: the backward of a pair X, W, b as that of a layer.
+
+    dY : shape of Y -> dX : shape of X, or None, and dparams, empty without "params" in `needs`.
+    Raises ValueError if `needs` names something else, and what `backward` raises.
+
+    >>> from stnref.nn.linear import linear_backward, linear_forward
+    >>> Y, cache = linear_forward(np.ones((3, 2)), np.ones((2, 4)), np.zeros(4))
+    >>> dX, dparams = parametric_backward(linear_backward, Y, cache, ("params",))
+    >>> dX, dparams["W"].shape, dparams["b"].shape
+    (None, (2, 4), (4,))
+    """
     expect_needs(needs, NEEDS)
     wanted = [*(["X"] if "X" in needs else []), *(["W", "b"] if "params" in needs else [])]
     dX, dW, db = backward(dY, cache, needs=wanted)

@@ -1,4 +1,7 @@
-"""The fully connected layer: Y = X W + b."""
+"""The fully connected layer: Y = X W + b.
+
+Derivation: ``docs/derivations/layers.md``, equations L1 and L2.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,16 @@ class LinearCache(NamedTuple):
 
 
 def linear_forward(X: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, LinearCache]:
-    """Y = X W + b.
+    """Y = X W + b (L1).
 
     Parameters
     ----------
     X : (B, N)
+        A row for each sample.
     W : (N, M)
+        A column for each output.
     b : (M,)
+        Added to every row.
 
     Returns
     -------
@@ -47,19 +53,30 @@ def linear_forward(X: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     X = expect_array("X", X, ("B", "N"))
     W = expect_array("W", W, (X.shape[1], "M"))
     b = expect_array("b", b, (W.shape[1],))
-    return X @ W + b, LinearCache(X, W, b)
+    return X @ W + b, LinearCache(X, W, b)  # L1
 
 
 def linear_backward(
     dY: ArrayLike, cache: LinearCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Return dX = dY W^T, dW = X^T dY, db = the sum of dY over the batch."""
+    """dX = dY W^T, dW = X^T dY, db = sum_b dY_b (L2).
+
+    dY : (B, M) -> dX : (B, N), dW : (N, M), db : (M,); None for what `needs` does not name.
+    dtype: result_type of dY with W for dX, with X for dW.
+    Raises ValueError if dY does not have the shape of Y or `needs` names no input, TypeError on
+    the dtype.
+
+    >>> Y, cache = linear_forward(np.array([[1.0, 2.0]]), np.eye(2), np.zeros(2))
+    >>> dX, dW, db = linear_backward(np.array([[3.0, 4.0]]), cache, needs=("X", "W"))
+    >>> dX.tolist(), dW.tolist(), db
+    ([[3.0, 4.0]], [[3.0, 4.0], [6.0, 8.0]], None)
+    """
     X, W, _ = cache
     dY = expect_array("dY", dY, (len(X), W.shape[1]))
     expect_needs(needs, cache._fields)
-    dX = dY @ W.T if "X" in needs else None
-    dW = X.T @ dY if "W" in needs else None
-    db = dY.sum(axis=0) if "b" in needs else None
+    dX = dY @ W.T if "X" in needs else None  # L2
+    dW = X.T @ dY if "W" in needs else None  # L2
+    db = dY.sum(axis=0) if "b" in needs else None  # L2
     return dX, dW, db
 
 

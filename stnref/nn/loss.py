@@ -1,4 +1,7 @@
-"""The loss: softmax and cross-entropy in one, the mean over the batch."""
+"""The loss: softmax and cross-entropy in one, the mean over the batch.
+
+Derivation: ``docs/derivations/layers.md``, equations L10 and L11.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ class SoftmaxCrossEntropyCache(NamedTuple):
 def softmax_cross_entropy_forward(
     logits: ArrayLike, labels: ArrayLike
 ) -> tuple[Array, SoftmaxCrossEntropyCache]:
-    """Return the mean over the batch of -log softmax(logits)[label].
+    """L = the mean over the batch of -log softmax(logits)[label] (L10).
 
     Parameters
     ----------
     logits : (B, K)
+        A row for each sample.
     labels : (B,)
         Integers from 0 to K - 1.
 
@@ -54,14 +58,22 @@ def softmax_cross_entropy_forward(
     shifted = logits - logits.real.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)  # (B, K)
     total = exponentials.sum(axis=1, keepdims=True)
-    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(total[:, 0])  # (B,)
-    return -log_likelihood.mean(), SoftmaxCrossEntropyCache(exponentials / total, labels)
+    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(total[:, 0])  # (B,), L10
+    return -log_likelihood.mean(), SoftmaxCrossEntropyCache(exponentials / total, labels)  # L10
 
 
 def softmax_cross_entropy_backward(dloss: ArrayLike, cache: SoftmaxCrossEntropyCache) -> Array:
-    """Return dlogits = dloss (probabilities - one-hot labels) / B."""
+    """dlogits = dloss (probabilities - one-hot labels) / B (L11).
+
+    dloss : () -> dlogits : (B, K). dtype: result_type of dloss and logits.
+    Raises ValueError if dloss has an axis, TypeError on its dtype.
+
+    >>> loss, cache = softmax_cross_entropy_forward(np.array([[0.0, 0.0]]), [1])
+    >>> softmax_cross_entropy_backward(np.array(1.0), cache).tolist()
+    [[0.5, -0.5]]
+    """
     probabilities, labels = cache
     dloss = expect_array("dloss", dloss, ())
     residual = probabilities.copy()
     residual[np.arange(len(labels)), labels] -= 1
-    return dloss * residual / len(labels)
+    return dloss * residual / len(labels)  # L11

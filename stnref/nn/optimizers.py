@@ -123,6 +123,10 @@ def group_rates(params: Params, rate: float, multipliers: Mapping[str, float]) -
         Prefix of parameter names -> factor; the longest prefix that fits counts, and 1
         where none does.
 
+    Returns
+    -------
+    dict of str to float
+
     Raises
     ------
     ValueError
@@ -144,12 +148,31 @@ def group_rates(params: Params, rate: float, multipliers: Mapping[str, float]) -
 
 
 def gradient_norm(grads: Params) -> float:
-    """Return the Euclidean norm of all gradients together."""
+    """Return the Euclidean norm of all gradients together.
+
+    Parameters
+    ----------
+    grads : mapping of str to array
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> gradient_norm({"a": np.array([3.0]), "b": np.array([4.0])})
+    5.0
+    """
     return float(np.sqrt(sum(float(np.vdot(g, g).real) for g in grads.values())))
 
 
 def clip_gradient_norm(grads: Params, limit: float) -> tuple[dict[str, Array], float]:
     """Scale all gradients by one factor so that their common norm is at most `limit`.
+
+    Parameters
+    ----------
+    grads : mapping of str to array
+    limit : float
 
     Returns
     -------

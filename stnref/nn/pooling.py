@@ -1,6 +1,7 @@
 """Max and average pooling over squares of size x size pixels that do not overlap.
 
 Rows and columns that do not fill a square are left out (H' = H // size); they get no gradient.
+Derivation: ``docs/derivations/layers.md``, equations L6 and L7.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ class MaxPool2dCache(NamedTuple):
 
 
 def max_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, MaxPool2dCache]:
-    """Take the largest value of each square, by its real part.
+    """Y = the largest value of each square, by its real part (L7).
 
     Parameters
     ----------
     X : (B, H, W, C)
+        Maps, channels last.
     size : int
         Side of the square, in pixels.
 
@@ -74,17 +76,26 @@ def max_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, MaxPool2dCache]:
     winner = np.zeros(Y.shape, dtype=np.intp)
     for number, tap in enumerate(taps, start=1):
         larger = tap.real > Y.real
-        Y = np.where(larger, tap, Y)
+        Y = np.where(larger, tap, Y)  # L7
         winner[larger] = number
     return Y, MaxPool2dCache(X.shape, size, winner)
 
 
 def max_pool2d_backward(dY: ArrayLike, cache: MaxPool2dCache) -> Array:
-    """Return dX: each square's gradient goes to the pixel that won."""
+    """dX = dY at the pixel of each square that won, 0 at the others (L7).
+
+    dY : (B, H // size, W // size, C) -> dX : shape of X. dtype: that of dY.
+    Raises ValueError if dY does not have the shape of Y, TypeError on its dtype.
+
+    >>> X = np.array([[1.0, 2.0, 0.0], [4.0, 3.0, 0.0]]).reshape(1, 2, 3, 1)
+    >>> Y, cache = max_pool2d_forward(X, 2)
+    >>> max_pool2d_backward(np.array([[[[8.0]]]]), cache)[0, :, :, 0].tolist()
+    [[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]]
+    """
     dY = expect_array("dY", dY, cache.winner.shape)
     dX = np.zeros(cache.X_shape, dtype=dY.dtype)
     for number, tap in enumerate(_taps(dX, cache.size)):
-        tap[...] = np.where(cache.winner == number, dY, 0)
+        tap[...] = np.where(cache.winner == number, dY, 0)  # L7
     return dX
 
 
@@ -96,11 +107,12 @@ class AvgPool2dCache(NamedTuple):
 
 
 def avg_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, AvgPool2dCache]:
-    """Take the mean of each square.
+    """Y = the mean of each square (L6).
 
     Parameters
     ----------
     X : (B, H, W, C)
+        Maps, channels last.
     size : int
         Side of the square, in pixels.
 
@@ -121,16 +133,25 @@ def avg_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, AvgPool2dCache]:
     2.5
     """
     X, size = _expect_map(X, size)
-    return sum(_taps(X, size), start=np.zeros(1, X.dtype)) / size**2, AvgPool2dCache(X.shape, size)
+    Y = sum(_taps(X, size), start=np.zeros(1, X.dtype)) / size**2  # L6
+    return Y, AvgPool2dCache(X.shape, size)
 
 
 def avg_pool2d_backward(dY: ArrayLike, cache: AvgPool2dCache) -> Array:
-    """Return dX: every pixel of a square gets the same part of its gradient."""
+    """dX = dY / size^2 at every pixel of a square (L6).
+
+    dY : (B, H // size, W // size, C) -> dX : shape of X. dtype: that of dY.
+    Raises ValueError if dY does not have the shape of Y, TypeError on its dtype.
+
+    >>> Y, cache = avg_pool2d_forward(np.ones((1, 2, 3, 1)), 2)
+    >>> avg_pool2d_backward(np.array([[[[8.0]]]]), cache)[0, :, :, 0].tolist()
+    [[2.0, 2.0, 0.0], [2.0, 2.0, 0.0]]
+    """
     B, H, W, C = cache.X_shape
     dY = expect_array("dY", dY, (B, H // cache.size, W // cache.size, C))
     dX = np.zeros(cache.X_shape, dtype=dY.dtype)
     for tap in _taps(dX, cache.size):
-        tap[...] = dY / cache.size**2
+        tap[...] = dY / cache.size**2  # L6
     return dX
 
 

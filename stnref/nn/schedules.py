@@ -12,12 +12,40 @@ Schedule = Callable[[float], float]
 
 
 def constant(done: float) -> float:
-    """Return 1."""
+    """Return 1: the rate stays.
+
+    Parameters
+    ----------
+    done : float
+        The fraction of the run that is done.
+
+    Returns
+    -------
+    float
+        Factor on the peak rate.
+
+    Examples
+    --------
+    >>> constant(0.5)
+    1.0
+    """
     return 1.0
 
 
 def step_decay(done: float, *, stages: int = 3, factor: float = 0.1) -> float:
     """Multiply by `factor` at the start of every stage but the first: the paper's recipe.
+
+    Parameters
+    ----------
+    done : float
+        The fraction of the run that is done.
+    stages : int
+    factor : float
+
+    Returns
+    -------
+    float
+        Factor on the peak rate.
 
     Examples
     --------
@@ -29,6 +57,16 @@ def step_decay(done: float, *, stages: int = 3, factor: float = 0.1) -> float:
 
 def cosine(done: float) -> float:
     """Fall from 1 to 0 along half a cosine.
+
+    Parameters
+    ----------
+    done : float
+        The fraction of the run that is done.
+
+    Returns
+    -------
+    float
+        Factor on the peak rate.
 
     Examples
     --------
@@ -44,6 +82,20 @@ def one_cycle(
     """Rise from `start` to 1 in the part `warm_up` of the run, then fall to `end`; cosines both.
 
     Smith and Topin 2019; the constants are those of PyTorch's OneCycleLR.
+
+    Parameters
+    ----------
+    done : float
+        The fraction of the run that is done.
+    warm_up : float
+        The fraction of the run in which the rate rises.
+    start, end : float
+        First and last factor.
+
+    Returns
+    -------
+    float
+        Factor on the peak rate.
 
     Examples
     --------

@@ -13,12 +13,42 @@ from stnref.validation import Array, expect_needs
 
 
 def prefixed(prefix: str, params: Params) -> dict[str, Array]:
-    """Put ``prefix.`` before every name."""
+    """Put ``prefix.`` before every name.
+
+    Parameters
+    ----------
+    prefix : str
+    params : mapping of str to array
+
+    Returns
+    -------
+    dict of str to array
+
+    Examples
+    --------
+    >>> prefixed("fc", {"b": np.zeros(1)})
+    {'fc.b': array([0.])}
+    """
     return {f"{prefix}.{name}": value for name, value in params.items()}
 
 
 def under(prefix: str, params: Params | None) -> dict[str, Array]:
-    """Return the parameters below ``prefix.``, without it."""
+    """Return the parameters below ``prefix.``, without it.
+
+    Parameters
+    ----------
+    prefix : str
+    params : mapping of str to array, or None
+
+    Returns
+    -------
+    dict of str to array
+
+    Examples
+    --------
+    >>> under("fc", {"fc.b": np.zeros(1), "conv.b": np.ones(1)})
+    {'b': array([0.])}
+    """
     start = prefix + "."
     return {k[len(start) :]: v for k, v in (params or {}).items() if k.startswith(start)}
 
@@ -69,6 +99,6 @@ class Sequential:
         dX: Any = dY
         for name, layer in reversed(self.layers.items()):
             inner = needs if name == first else {"X", *needs}
-            dX, own = layer.backward(dX, cache[name], needs=inner)
+            dX, own = layer.backward(dX, cache[name], needs=inner)  # G1
             dparams.update(prefixed(name, own))
         return dX, dparams
