@@ -37,7 +37,12 @@ HELP = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+    """Return the parser of the command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
     top = argparse.ArgumentParser(
         prog="stnref", description="Reference implementation of spatial transformer networks."
     )
@@ -84,7 +89,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, 1 if a check failed, or 2 after an error, which it prints."""
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process unless told.
+
+    Returns
+    -------
+    int
+        0, 1 if a check failed, 2 after an error, which it prints, or 130 if it was interrupted.
+    """
     args = vars(parser().parse_args(argv))
     commands: dict[str, Callable[..., int]] = {
         "train": _train,
@@ -123,6 +139,14 @@ def _train(
 
 def default_name(config: Config) -> str:
     """Return a name of the run out of what sets it apart.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -20,6 +20,13 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     ------
     OSError
         The file cannot be written; a temporary file is not left behind.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomic(Path(folder) / "result.json", b"{}")
+    ...     os.listdir(folder)
+    ['result.json']
     """
     path = Path(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -35,14 +35,33 @@ OUTSIDE = 1e-6
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of that size in inches, outside of pyplot's list of figures."""
+    """Return an empty figure, outside of pyplot's list of figures.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save_figure(figure: Figure, path: Path, *, dpi: int = 110) -> None:
-    """Write a figure as PNG, atomically."""
+    """Write a figure as PNG, atomically.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : pathlib.Path
+        Its folder has to exist.
+    dpi : int
+        Dots per inch.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     write_atomic(path, buffer.getvalue())
@@ -53,7 +72,24 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def plot_image(image: Array, *, ax: Axes | None = None) -> AxesImage:
-    """Draw one map (H, W, 1) or (H, W, 3) with values from 0 to 1; pixel (0, 0) is on top left."""
+    """Draw one map; pixel (0, 0) is on top left.
+
+    Parameters
+    ----------
+    image : (H, W, 1) or (H, W, 3)
+        Values from 0 to 1.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+
+    Raises
+    ------
+    TypeError, ValueError
+        The dtype or the shape of `image` does not fit.
+    """
     image = expect_array("image", image, ("H", "W", 1), ("H", "W", 3))
     ax = _axes(ax)
     artist = ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, "gray", vmin=0, vmax=1)
@@ -81,11 +117,18 @@ def plot_grid(
         Number of rows and of columns of the grid that are drawn, the outer ones included.
     align_corners : bool
         See `target_grid`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
 
     Returns
     -------
     matplotlib.collections.LineCollection
         The rows, then the columns; the first row is drawn heavier, to show which side is up.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The dtype or the shape of `grid` does not fit.
     """
     points, _ = unnormalize_forward(
         expect_array("grid", grid, ("H", "W", 2)), shape, align_corners=align_corners
@@ -112,6 +155,13 @@ def plot_sheet(
     grids : (N, H', W', 2)
     outputs : (N, H', W', 1)
     columns : int
+        Pictures in a row.
+    figure : matplotlib.figure.Figure, optional
+        Where to draw; on a new one unless told.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     bands = -(-len(images) // columns)
     figure = figure or new_figure(columns * 0.9, bands * 1.9)
@@ -138,6 +188,13 @@ def plot_learning_curves(
     ----------
     histories : mapping of str to rows
         Name of the run -> rows with ``epoch``, ``train_error`` and ``test_error``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    list of matplotlib.lines.Line2D
+        Of each run the test error, then the training error.
     """
     ax = _axes(ax)
     drawn = []
@@ -174,6 +231,12 @@ def plot_gradient_error(result: InputResult, *, figure: Figure | None = None) ->
         Of an input with any number of axes. Vectors are drawn as a row, matrices as they are, and
         others as a table of pictures: of axes 1 and 2 where there are three axes, (B, H, W, C)
         for each b and c, and a filter (k, k, C, F) for each c and f.
+    figure : matplotlib.figure.Figure, optional
+        Where to draw; on a new one unless told.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure = figure or new_figure(9, _height(result))
     _draw_result(figure, result)
@@ -182,6 +245,16 @@ def plot_gradient_error(result: InputResult, *, figure: Figure | None = None) ->
 
 def plot_gradient_report(report: GradientReport, *, figure: Figure | None = None) -> Figure:
     """Draw the errors and the kinks of every input of a check, one below the other.
+
+    Parameters
+    ----------
+    report : GradientReport
+    figure : matplotlib.figure.Figure, optional
+        Where to draw; on a new one unless told.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------

@@ -67,8 +67,8 @@ def check_all(seed: int = 0) -> dict[str, GradientReport]:
 
     Examples
     --------
-    >>> reports = check_all()  # doctest: +SKIP
-    >>> print(table(reports))  # doctest: +SKIP
+    >>> all(report.ok for report in check_all().values())
+    True
     """
     return {name: op.check(seed) for name, op in all_operations(seed).items()}
 
@@ -118,8 +118,9 @@ def table(reports: Mapping[str, GradientReport]) -> str:
 
     Examples
     --------
-    >>> print(table({"tanh": all_operations()["tanh"].check()}).splitlines()[1][-2:])
-    ok
+    >>> head, line = table({"tanh": all_operations()["tanh"].check()}).splitlines()
+    >>> head.split()[:3], line.split()[-1]
+    (['operation', 'complex', 'step'], 'ok')
     """
     witnesses = ("complex step", "differences", "Jacobian", "dot test")
     lines = [f"{'operation':32s}" + "".join(f"{w:>21s}" for w in witnesses)]

@@ -102,7 +102,7 @@ class Grade:
 
 
 def grade(path: str | Path, seed: int = 0) -> list[Grade]:
-    """Run a Python file and grade the functions it defines.
+    r"""Run a Python file and grade the functions it defines.
 
     Parameters
     ----------
@@ -123,6 +123,18 @@ def grade(path: str | Path, seed: int = 0) -> list[Grade]:
     ------
     ValueError
         The file is not there, does not run, or has no whole pair.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "student.py"
+    ...     _ = path.write_text(
+    ...         "def flatten_forward(X): return X.reshape(len(X), -1), X.shape\n"
+    ...         "def flatten_backward(dY, shape): return -dY.reshape(shape)\n"
+    ...     )
+    ...     [(g.function, g.verdict) for g in grade(path) if g.verdict != "missing"]
+    [('flatten', 'wrong gradient')]
     """
     with _quiet(), _folder_of(Path(path)):
         found = _run(Path(path))
@@ -323,6 +335,14 @@ def _compare_values(ours: Operation, theirs: Operation) -> tuple[float, tuple[in
 
 def summary(grades: Sequence[Grade]) -> str:
     """Return a table, then what is wrong, then what is missing, then a count.
+
+    Parameters
+    ----------
+    grades : sequence of Grade
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -32,7 +32,19 @@ class Distorted(NamedTuple):
 
 
 def undistorted(images: Array, rng: np.random.Generator) -> Distorted:
-    """Return the pictures as they are."""
+    """Return the pictures as they are.
+
+    Parameters
+    ----------
+    images : (B, H, W, C)
+    rng : numpy.random.Generator
+        It is not asked.
+
+    Returns
+    -------
+    Distorted
+        Their angle is 0.
+    """
     return Distorted(images, np.zeros(len(images)))
 
 

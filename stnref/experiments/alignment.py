@@ -21,11 +21,26 @@ Angles = NDArray[np.float64]
 
 
 def grid_angle(grid: Array) -> Angles:
-    """Return the angle (B,) by which each sampling grid (B, H', W', 2) is turned, in radians.
+    """Return the angle by which each sampling grid is turned.
 
     The best rotation in the sense of least squares from the target grid, whatever the
     transform; for an affine theta on a square grid it is
     ``atan2(theta_21 - theta_12, theta_11 + theta_22)``.
+
+    Parameters
+    ----------
+    grid : (B, H', W', 2)
+        Normalised coordinates.
+
+    Returns
+    -------
+    angle : (B,)
+        Radians; positive is clockwise on the screen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit.
 
     Examples
     --------
@@ -42,7 +57,17 @@ def grid_angle(grid: Array) -> Angles:
 
 
 def circular_std(angles: Angles) -> float:
-    """Return the circular standard deviation sqrt(-2 ln R), in radians.
+    """Return the circular standard deviation sqrt(-2 ln R).
+
+    Parameters
+    ----------
+    angles : (N,)
+        Radians.
+
+    Returns
+    -------
+    float
+        Radians.
 
     Examples
     --------
@@ -71,6 +96,11 @@ def alignment(labels: NDArray[np.intp], known: Angles, turned: Angles) -> list[C
         Angle by which the content of each picture is turned, radians.
     turned : (N,)
         Angle by which its sampling grid is turned, radians.
+
+    Returns
+    -------
+    list of ClassAlignment
+        In the order of the labels.
     """
     rows = []
     for label in np.unique(labels):

@@ -153,6 +153,11 @@ def train_run(
     stream : text file, optional
         Where to report, stderr unless told.
 
+    Returns
+    -------
+    dict
+        Numbers and names by their keys in the file.
+
     Raises
     ------
     FileExistsError
@@ -224,6 +229,16 @@ class Run(NamedTuple):
 def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
     """Read a run folder, and make its test set.
 
+    Parameters
+    ----------
+    folder : pathlib.Path
+    data_dir : pathlib.Path, optional
+        Where MNIST lies, see `load_mnist`.
+
+    Returns
+    -------
+    Run
+
     Raises
     ------
     FileNotFoundError, ValueError
@@ -236,6 +251,14 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
 
 def read_config(folder: Path) -> Config:
     """Read the configuration of a run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Returns
+    -------
+    Config
 
     Raises
     ------

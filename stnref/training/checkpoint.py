@@ -61,7 +61,14 @@ _SCALARS = ("epoch", "batch", "loss_sum", "wrong", "seconds", "history")
 
 
 def save_checkpoint(path: Path, progress: Progress) -> None:
-    """Write `progress` to `path`, atomically."""
+    """Write `progress` to `path`, atomically.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder has to exist.
+    progress : Progress
+    """
     state = {name: getattr(progress, name) for name in _SCALARS}
     state["generator"] = progress.rng.bit_generator.state
     state["format"] = FORMAT
@@ -75,6 +82,14 @@ def save_checkpoint(path: Path, progress: Progress) -> None:
 
 def load_checkpoint(path: Path) -> Progress:
     """Read what `save_checkpoint` wrote.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    Progress
 
     Raises
     ------

@@ -17,6 +17,19 @@ def reported(steps: Iterable[Step], *, epochs: int, stream: TextIO | None = None
 
     With tqdm installed and a terminal to write to it is a progress bar, else four lines an
     epoch.
+
+    Parameters
+    ----------
+    steps : iterable of Step
+    epochs : int
+        Epochs of the run.
+    stream : text file, optional
+        Where to report, stderr unless told.
+
+    Returns
+    -------
+    iterator of Step
+        The same steps.
     """
     stream = stream or sys.stderr
     try:

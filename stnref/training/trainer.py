@@ -84,7 +84,19 @@ def train_epoch(
 ) -> Iterator[Step]:
     """Train to the end of the epoch that is under way, or through the next; yield each step.
 
-    `progress` is brought up to date before each step is yielded, so it can be saved there.
+    Parameters
+    ----------
+    network : Sequential
+    data : DataSet
+    distort : callable
+        ``images, rng -> Distorted``; it is asked anew for each batch.
+    recipe : Recipe
+    progress : Progress
+        It is brought up to date before each step is yielded, so it can be saved there.
+
+    Returns
+    -------
+    iterator of Step
 
     Raises
     ------
@@ -161,7 +173,19 @@ def _first_non_finite(arrays: Mapping[str, Array]) -> str:
 
 
 def find_suspect(network: Sequential, images: Array, params: Params) -> str:
-    """Name the first layer whose output is not finite, or that refuses its input for that."""
+    """Name the first layer whose output is not finite, or that refuses its input for that.
+
+    Parameters
+    ----------
+    network : Sequential
+    images : (B, H, W, C)
+    params : mapping of str to array
+
+    Returns
+    -------
+    str
+        "layer", its name and what is wrong with it.
+    """
     X: Any = images
     for name, layer in network.layers.items():
         try:
@@ -183,6 +207,18 @@ class Evaluation(NamedTuple):
 
 def evaluate(network: Sequential, params: Params, data: DataSet, *, batch: int = 250) -> Evaluation:
     """Return the fraction of wrong answers and the mean loss on pictures taken as they are.
+
+    Parameters
+    ----------
+    network : Sequential
+    params : mapping of str to array
+    data : DataSet
+    batch : int
+        Pictures that are looked at together.
+
+    Returns
+    -------
+    Evaluation
 
     Raises
     ------

@@ -10,7 +10,7 @@ OpenCV's ``warpAffine(..., flags=WARP_INVERSE_MAP)`` and of scikit-image's
 ``warp(image, AffineTransform(...))`` map output pixels (x, y, 1) to input pixels, as M does:
 `from_pixel_matrix` takes them as they are, with an axis for the batch. The affine ones of
 scikit-image are (3, 3); their first two rows are the affine form. Derivation:
-``docs/derivations/transforms.md``, equations T18 to T23.
+``docs/derivations/transforms.md``, equations T19 to T24.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ComposeCache(NamedTuple):
 
 
 def compose_forward(A: ArrayLike, B: ArrayLike) -> tuple[Array, ComposeCache]:
-    """C = A B: a target point meets B first, then A (T18).
+    """C = A B: a target point meets B first, then A (T19).
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def compose_forward(A: ArrayLike, B: ArrayLike) -> tuple[Array, ComposeCache]:
     """
     A = expect_array("A", A, *MATRICES)
     B = expect_array("B", B, A.shape)
-    return (_square(A) @ _square(B))[:, : A.shape[1]], ComposeCache(A, B)  # T18
+    return (_square(A) @ _square(B))[:, : A.shape[1]], ComposeCache(A, B)  # T19
 
 
 def compose_backward(dC: ArrayLike, cache: ComposeCache) -> tuple[Array, Array]:
-    """dA = dC B^T, dB = A^T dC, without the implied rows (T19).
+    """dA = dC B^T, dB = A^T dC, without the implied rows (T20).
 
     dC : shape of C -> dA, dB : shape of A. dtype: result_type of dC, A and B.
     Raises ValueError if dC does not have the shape of C, TypeError on its dtype.
@@ -93,12 +93,12 @@ def compose_backward(dC: ArrayLike, cache: ComposeCache) -> tuple[Array, Array]:
     A, B = cache
     rows = A.shape[1]
     dC = _square(expect_array("dC", dC, A.shape), corner=0)
-    dA, dB = dC @ _square(B).swapaxes(1, 2), _square(A).swapaxes(1, 2) @ dC  # T19
+    dA, dB = dC @ _square(B).swapaxes(1, 2), _square(A).swapaxes(1, 2) @ dC  # T20
     return dA[:, :rows], dB[:, :rows]
 
 
 def compose_jvp(A_dot: ArrayLike | None, B_dot: ArrayLike | None, cache: ComposeCache) -> Array:
-    """C_dot = A_dot B + A B_dot; a tangent None is zero (T18).
+    """C_dot = A_dot B + A B_dot; a tangent None is zero (T19).
 
     A_dot, B_dot : shape of A, or None -> C_dot : shape of C. dtype: result_type of all four.
     Raises ValueError if a tangent does not have the shape of A, TypeError on its dtype.
@@ -110,7 +110,7 @@ def compose_jvp(A_dot: ArrayLike | None, B_dot: ArrayLike | None, cache: Compose
     A, B = cache
     A_dot = np.zeros_like(A) if A_dot is None else expect_array("A_dot", A_dot, A.shape)
     B_dot = np.zeros_like(B) if B_dot is None else expect_array("B_dot", B_dot, B.shape)
-    C_dot = _square(A_dot, corner=0) @ _square(B) + _square(A) @ _square(B_dot, corner=0)  # T18
+    C_dot = _square(A_dot, corner=0) @ _square(B) + _square(A) @ _square(B_dot, corner=0)  # T19
     return C_dot[:, : A.shape[1]]
 
 
@@ -150,7 +150,7 @@ class InvertCache(NamedTuple):
 
 
 def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
-    """N = A^-1: source to target (T20).
+    """N = A^-1: source to target (T21).
 
     Parameters
     ----------
@@ -185,12 +185,12 @@ def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
             "A: expected invertible matrices, got one with condition number "
             f"{condition[index]:.1e} at index {index}"
         )
-    N = np.linalg.inv(_square(A))[:, :rows]  # T20: A N = 1
+    N = np.linalg.inv(_square(A))[:, :rows]  # T21: A N = 1
     return N, InvertCache(N)
 
 
 def invert_backward(dN: ArrayLike, cache: InvertCache) -> Array:
-    """dA = -N^T dN N^T, without the implied row (T20).
+    """dA = -N^T dN N^T, without the implied row (T21).
 
     dN : shape of N -> dA : shape of A. dtype: result_type of both.
     Raises ValueError if dN does not have the shape of N, TypeError on its dtype.
@@ -202,11 +202,11 @@ def invert_backward(dN: ArrayLike, cache: InvertCache) -> Array:
     (N,) = cache
     dN = _square(expect_array("dN", dN, N.shape), corner=0)
     transposed = _square(N).swapaxes(1, 2)
-    return -(transposed @ dN @ transposed)[:, : N.shape[1]]  # T20
+    return -(transposed @ dN @ transposed)[:, : N.shape[1]]  # T21
 
 
 def invert_jvp(A_dot: ArrayLike, cache: InvertCache) -> Array:
-    """N_dot = -N A_dot N (T20).
+    """N_dot = -N A_dot N (T21).
 
     A_dot : shape of A -> N_dot : shape of N. dtype: result_type of both.
     Raises ValueError if A_dot does not have the shape of A, TypeError on its dtype.
@@ -217,7 +217,7 @@ def invert_jvp(A_dot: ArrayLike, cache: InvertCache) -> Array:
     """
     (N,) = cache
     A_dot = _square(expect_array("A_dot", A_dot, N.shape), corner=0)
-    return -(_square(N) @ A_dot @ _square(N))[:, : N.shape[1]]  # T20
+    return -(_square(N) @ A_dot @ _square(N))[:, : N.shape[1]]  # T21
 
 
 def invert(A: ArrayLike) -> Array:
@@ -259,7 +259,7 @@ class PixelMatrixCache(NamedTuple):
 def to_pixel_matrix_forward(
     A: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """M = N_in A N_out^-1: the matrix that maps target pixels to source pixels (T22).
+    """M = N_in A N_out^-1: the matrix that maps target pixels to source pixels (T23).
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def to_pixel_matrix_forward(
 
 
 def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """dA = N_in^T dM N_out^-T, without the implied row (T23).
+    """dA = N_in^T dM N_out^-T, without the implied row (T24).
 
     dM : shape of M -> dA : shape of A. dtype: result_type of both.
     Raises ValueError if dM does not have the shape of M, TypeError on its dtype.
@@ -315,7 +315,7 @@ def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
 
 
 def to_pixel_matrix_jvp(A_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """M_dot = N_in A_dot N_out^-1 (T22).
+    """M_dot = N_in A_dot N_out^-1 (T23).
 
     A_dot : shape of A -> M_dot : shape of M. dtype: result_type of both.
     Raises ValueError if A_dot does not have the shape of A, TypeError on its dtype.
@@ -357,7 +357,7 @@ def to_pixel_matrix(
 def from_pixel_matrix_forward(
     M: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """A = N_in^-1 M N_out: the normalised matrix of a pixel matrix (T22).
+    """A = N_in^-1 M N_out: the normalised matrix of a pixel matrix (T23).
 
     Parameters
     ----------
@@ -399,7 +399,7 @@ def from_pixel_matrix_forward(
 
 
 def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """dM = N_in^-T dA N_out^T, without the implied row (T23).
+    """dM = N_in^-T dA N_out^T, without the implied row (T24).
 
     dA : shape of A -> dM : shape of M. dtype: result_type of both.
     Raises ValueError if dA does not have the shape of A, TypeError on its dtype.
@@ -412,7 +412,7 @@ def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
 
 
 def from_pixel_matrix_jvp(M_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """A_dot = N_in^-1 M_dot N_out (T22).
+    """A_dot = N_in^-1 M_dot N_out (T23).
 
     M_dot : shape of M -> A_dot : shape of A. dtype: result_type of both.
     Raises ValueError if M_dot does not have the shape of M, TypeError on its dtype.
@@ -457,17 +457,17 @@ def _sandwich(left: Array, A: Array, right: Array, corner: int = 1) -> Array:
 
 
 def _between(left: Array, A: Array, right: Array) -> tuple[Array, PixelMatrixCache]:
-    return _sandwich(left, A, right), PixelMatrixCache(left, right, A.shape)  # T22
+    return _sandwich(left, A, right), PixelMatrixCache(left, right, A.shape)  # T23
 
 
 def _between_backward(name: str, gradient: ArrayLike, cache: PixelMatrixCache) -> Array:
     left, right, shape = cache
-    return _sandwich(left.T, expect_array(name, gradient, shape), right.T, corner=0)  # T23
+    return _sandwich(left.T, expect_array(name, gradient, shape), right.T, corner=0)  # T24
 
 
 def _between_jvp(name: str, tangent: ArrayLike, cache: PixelMatrixCache) -> Array:
     left, right, shape = cache
-    return _sandwich(left, expect_array(name, tangent, shape), right, corner=0)  # T22
+    return _sandwich(left, expect_array(name, tangent, shape), right, corner=0)  # T23
 
 
 def _to_pixels(
@@ -479,7 +479,7 @@ def _to_pixels(
     shift, (slope, _) = unnormalize_forward(origin, sizes, align_corners=align_corners)
     back = normalize(origin, sizes, align_corners=align_corners)
     scale = 1 / np.where(slope > 0, slope, 0.5)  # d = 1 where aligned corners have d = 0
-    N, N_inverse = _scale_and_shift(slope, shift), _scale_and_shift(scale, back)  # T21
+    N, N_inverse = _scale_and_shift(slope, shift), _scale_and_shift(scale, back)  # T22
     return N.astype(A.real.dtype), N_inverse.astype(A.real.dtype)
 
 

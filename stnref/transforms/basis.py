@@ -8,7 +8,7 @@ K basis values B_i, and each of them one control vector in theta:
 With the basis (x, y, 1) it is the affine transform. With the thin-plate spline, or with
 cubic B-splines on a lattice, theta holds the positions of the control points in the source.
 Everything is in normalised coordinates. Derivation: ``docs/derivations/grid_generator.md``,
-equation G7, and ``docs/derivations/transforms.md``, equations T6 to T16.
+equation G7, and ``docs/derivations/transforms.md``, equations T7 to T17.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def thin_plate_basis(
 
     Notes
     -----
-    With U(r) = r^2 log r^2, the matrix K_kl = U(|c_k - c_l|) and the rows (1, c_k) of P (T12),
+    With U(r) = r^2 log r^2 (T7), the matrix K_kl = U(|c_k - c_l|) and the rows (1, c_k) of P (T13),
 
     .. math::
         \begin{pmatrix} K + \lambda I & P \\ P^T & 0 \end{pmatrix}
@@ -188,23 +188,23 @@ def thin_plate_basis(
     # P times a factor is the same spline with other units of a; this one suits all stiffnesses.
     P, P_g = (np.insert(p, 0, 1, axis=1) * (1 + stiffness) for p in (c, g))  # (K, 3), (P, 3)
     bending = _thin_plate(c, c) + stiffness * np.eye(K)  # (K, K)
-    system = np.block([[bending, P], [P.T, np.zeros((3, 3))]])  # (K + 3, K + 3), T12
+    system = np.block([[bending, P], [P.T, np.zeros((3, 3))]])  # (K + 3, K + 3), T13
     condition = np.linalg.cond(system)
     if not condition < LARGEST_CONDITION:
         raise ValueError(
             "control_points: expected at least three distinct points that are not all on one "
             f"line, got {K} points with condition number {condition:.1e}"
         )
-    rows = np.concatenate([_thin_plate(g, c), P_g], axis=1)  # (P, K + 3), T8: what w and a meet
+    rows = np.concatenate([_thin_plate(g, c), P_g], axis=1)  # (P, K + 3), T9: what w and a meet
     # The system is symmetric; theta meets the first K columns of its inverse.
-    B = np.linalg.solve(system, rows.T)[:K].T  # T13
+    B = np.linalg.solve(system, rows.T)[:K].T  # T14
     return B.reshape(*G.shape[:2], K)
 
 
 def _thin_plate(p: NDArray[np.float64], c: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return U(|p_i - c_k|) (P, K), with U(r) = r^2 log r^2 and U(0) = 0."""
     r2 = ((p[:, None] - c) ** 2).sum(axis=-1)
-    return r2 * np.log(np.where(r2 > 0, r2, 1))
+    return r2 * np.log(np.where(r2 > 0, r2, 1))  # T7
 
 
 # --------------------------------------------------------------------------- cubic B-spline
@@ -235,7 +235,7 @@ def bspline_points(control_shape: Sequence[int]) -> NDArray[np.float64]:
     [[-2.0, -3.0], [-1.0, -3.0], [0.0, -3.0], [1.0, -3.0], [2.0, -3.0]]
     """
     rows, columns = _expect_lattice(control_shape)
-    y, x = (-1 + (np.arange(n) - 1) * 2 / (n - 3) for n in (rows, columns))  # T16
+    y, x = (-1 + (np.arange(n) - 1) * 2 / (n - 3) for n in (rows, columns))  # T17
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
@@ -268,7 +268,7 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     Notes
     -----
     With the cubic B-spline beta, and s_x and s_y the distances of (x, y) from the control
-    point in row r, column c, counted in lattice spacings (T14, T15),
+    point in row r, column c, counted in lattice spacings (T15, T16),
 
     .. math::  B_{(x, y), rc} = \beta(s_y) \, \beta(s_x)
 
@@ -284,15 +284,15 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     if G.min() < -1 or G.max() > 1:
         raise ValueError(f"G: expected values from -1 to 1, got {G.min()} to {G.max()}")
     b_x, b_y = _lattice_weights(G[..., 0], columns), _lattice_weights(G[..., 1], rows)
-    B = b_y[..., :, None] * b_x[..., None, :]  # (H', W', rows, columns), T15
+    B = b_y[..., :, None] * b_x[..., None, :]  # (H', W', rows, columns), T16
     return B.reshape(*G.shape[:2], rows * columns)
 
 
 def _lattice_weights(g: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Return what each of n control points of an axis weighs at g: (H', W', n)."""
-    position = (g + 1) * (n - 3) / 2 + 1  # in spacings, from the first control point: T16
+    position = (g + 1) * (n - 3) / 2 + 1  # in spacings, from the first control point: T17
     s = np.abs(position[..., None] - np.arange(n))  # (H', W', n)
-    return np.where(s < 2, bspline3().k(s), 0)  # T14
+    return np.where(s < 2, bspline3().k(s), 0)  # T15
 
 
 def _expect_lattice(control_shape: Sequence[int]) -> tuple[int, ...]:

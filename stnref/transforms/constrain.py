@@ -10,7 +10,7 @@ For each parameter p a constraint says how it comes from a raw number r on the w
 ====================  ====================================  =====================
 
 `constrained` puts them in front of a transform of the registry. Derivation:
-``docs/derivations/transforms.md``, equations T24 to T26.
+``docs/derivations/transforms.md``, equations T25 to T27.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ FREE = Learnt("free", value=lambda r: r, slope=np.ones_like, raw=lambda p: p)
 
 
 def fixed(value: float) -> Constraint:
-    """p = value: the parameter is held there; the raw parameters do not have it (T24).
+    """p = value: the parameter is held there; the raw parameters do not have it (T25).
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def fixed(value: float) -> Constraint:
 
 
 def bounded(low: float, high: float) -> Constraint:
-    """p = low + (high - low)(1 + tanh r) / 2: between two bounds; raw 0 is the middle (T24).
+    """p = low + (high - low)(1 + tanh r) / 2: between two bounds; raw 0 is the middle (T25).
 
     Parameters
     ----------
@@ -111,14 +111,14 @@ def bounded(low: float, high: float) -> Constraint:
     half = (high - low) / 2
     return Learnt(
         f"bounded({low}, {high})",
-        value=lambda r: low + half * (1 + np.tanh(r)),  # T24
-        slope=lambda r: half * (1 - np.tanh(r) ** 2),  # T24
-        raw=lambda p: float(np.arctanh((p - low) / half - 1)) if low < p < high else np.nan,  # T26
+        value=lambda r: low + half * (1 + np.tanh(r)),  # T25
+        slope=lambda r: half * (1 - np.tanh(r) ** 2),  # T25
+        raw=lambda p: float(np.arctanh((p - low) / half - 1)) if low < p < high else np.nan,  # T27
     )
 
 
 def positive(scale: float = 1.0) -> Constraint:
-    """p = scale e^r: above 0; raw 0 is `scale` (T24).
+    """p = scale e^r: above 0; raw 0 is `scale` (T25).
 
     Parameters
     ----------
@@ -143,9 +143,9 @@ def positive(scale: float = 1.0) -> Constraint:
     _expect("scale", scale, 0 < scale < np.inf, "a finite number above 0")
     return Learnt(
         f"positive({scale})",
-        value=lambda r: scale * np.exp(r),  # T24
-        slope=lambda r: scale * np.exp(r),  # T24
-        raw=lambda p: float(np.log(p / scale)) if p > 0 else np.nan,  # T26
+        value=lambda r: scale * np.exp(r),  # T25
+        slope=lambda r: scale * np.exp(r),  # T25
+        raw=lambda p: float(np.log(p / scale)) if p > 0 else np.nan,  # T27
     )
 
 
@@ -160,7 +160,7 @@ class ConstrainCache(NamedTuple):
 def constrain_forward(
     raw: ArrayLike, constraints: Sequence[Constraint]
 ) -> tuple[Array, ConstrainCache]:
-    """params_k = p_k(raw_k), by the constraint of each parameter (T24).
+    """params_k = p_k(raw_k), by the constraint of each parameter (T25).
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def constrain_forward(
 
 
 def constrain_backward(dparams: ArrayLike, cache: ConstrainCache) -> Array:
-    """draw = dparams dp/dr; the gradients to fixed parameters are dropped (T25).
+    """draw = dparams dp/dr; the gradients to fixed parameters are dropped (T26).
 
     dparams : shape of params -> draw : shape of raw. dtype: result_type of both.
     Raises ValueError if dparams does not have the shape of params, TypeError on its dtype.
@@ -212,11 +212,11 @@ def constrain_backward(dparams: ArrayLike, cache: ConstrainCache) -> Array:
     """
     slope, learnt, n_params = cache
     dparams = expect_array("dparams", dparams, (len(slope), n_params))
-    return dparams[:, learnt] * slope  # T25
+    return dparams[:, learnt] * slope  # T26
 
 
 def constrain_jvp(raw_dot: ArrayLike, cache: ConstrainCache) -> Array:
-    """params_dot = raw_dot dp/dr, and 0 for fixed parameters (T24).
+    """params_dot = raw_dot dp/dr, and 0 for fixed parameters (T25).
 
     raw_dot : shape of raw -> params_dot : shape of params. dtype: result_type of both.
     Raises ValueError if raw_dot does not have the shape of raw, TypeError on its dtype.
@@ -226,7 +226,7 @@ def constrain_jvp(raw_dot: ArrayLike, cache: ConstrainCache) -> Array:
     [[20.0, 0.0, 30.0]]
     """
     slope, learnt, n_params = cache
-    learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope  # T24
+    learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope  # T25
     params_dot = np.zeros((len(slope), n_params), learnt_dot.dtype)
     params_dot[:, learnt] = learnt_dot
     return params_dot

@@ -3,7 +3,7 @@ r"""Dense displacement: every target pixel has an offset of its own.
 .. math::  grid_i = G_i + flow_i
 
 Everything is in normalised coordinates; a flow in pixels is to be divided by the d / 2 of
-`stnref.coordinates`. Derivation: ``docs/derivations/transforms.md``, equation T17.
+`stnref.coordinates`. Derivation: ``docs/derivations/transforms.md``, equation T18.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FlowGridCache(NamedTuple):
 
 
 def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCache]:
-    """grid = G + flow: each point of the target grid has a displacement of its own (T17).
+    """grid = G + flow: each point of the target grid has a displacement of its own (T18).
 
     Parameters
     ----------
@@ -52,11 +52,11 @@ def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCac
     """
     flow = expect_array("flow", flow, ("B", "H", "W", 2), ("B", "D", "H", "W", 3))
     G = expect_array("G", G, flow.shape[1:]).astype(flow.real.dtype)
-    return G + flow, FlowGridCache(flow.shape)  # T17
+    return G + flow, FlowGridCache(flow.shape)  # T18
 
 
 def flow_grid_backward(dgrid: ArrayLike, cache: FlowGridCache) -> Array:
-    """dflow = dgrid (T17).
+    """dflow = dgrid (T18).
 
     dgrid : shape of grid -> dflow : shape of flow. dtype: that of dgrid.
     Raises ValueError if dgrid does not have the shape of grid, TypeError on its dtype.
@@ -66,11 +66,11 @@ def flow_grid_backward(dgrid: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_backward(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
-    return expect_array("dgrid", dgrid, cache.shape)  # T17
+    return expect_array("dgrid", dgrid, cache.shape)  # T18
 
 
 def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
-    """grid_dot = flow_dot (T17).
+    """grid_dot = flow_dot (T18).
 
     flow_dot : shape of flow -> grid_dot : shape of grid, normalised. dtype: that of flow_dot.
     Raises ValueError if flow_dot does not have the shape of flow, TypeError on its dtype.
@@ -80,4 +80,4 @@ def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_jvp(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
-    return expect_array("flow_dot", flow_dot, cache.shape)  # T17
+    return expect_array("flow_dot", flow_dot, cache.shape)  # T18

@@ -1,7 +1,5 @@
 """Compose, invert, pixel matrices: against points, against pictures, by hand."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,27 +12,21 @@ from stnref import (
     rigid_matrix_forward,
     sample_forward,
     target_grid,
+    transforms,
     unnormalize_forward,
 )
 from stnref.coordinates import normalize
+from stnref.pairs import Pair, pair_of
 from stnref.transforms import (
     compose,
-    compose_backward,
     compose_forward,
     compose_jvp,
     from_pixel_matrix,
-    from_pixel_matrix_backward,
-    from_pixel_matrix_forward,
-    from_pixel_matrix_jvp,
     invert,
     invert_backward,
     invert_forward,
-    invert_jvp,
     projective_grid_forward,
     to_pixel_matrix,
-    to_pixel_matrix_backward,
-    to_pixel_matrix_forward,
-    to_pixel_matrix_jvp,
 )
 
 FORMS = {"affine 2-D": (2, 3), "affine 3-D": (3, 4), "projective": (3, 3)}
@@ -275,31 +267,15 @@ def test_large_maps_keep_single_precision() -> None:
 
 # ---------------------------------------------------------------------------------- all pairs
 
-Pair = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
-
 
 def _pairs(form: str) -> dict[str, Pair]:
     in_shape, out_shape = _sizes(form)
-    pairs: dict[str, Pair] = {
-        "compose": (compose_forward, compose_backward, compose_jvp),
-        "invert": (invert_forward, invert_backward, invert_jvp),
-    }
-    for aligned in (True, False):
-        options: dict[str, Any] = {
-            "in_shape": in_shape,
-            "out_shape": out_shape,
-            "align_corners": aligned,
-        }
-        pairs[f"to_pixel_matrix, {aligned}"] = (
-            partial(to_pixel_matrix_forward, **options),
-            to_pixel_matrix_backward,
-            to_pixel_matrix_jvp,
-        )
-        pairs[f"from_pixel_matrix, {aligned}"] = (
-            partial(from_pixel_matrix_forward, **options),
-            from_pixel_matrix_backward,
-            from_pixel_matrix_jvp,
-        )
+    pairs = {name: pair_of(vars(transforms), name) for name in ("compose", "invert")}
+    for name in ("to_pixel_matrix", "from_pixel_matrix"):
+        for aligned in (True, False):
+            options: dict[str, Any] = {"in_shape": in_shape, "out_shape": out_shape}
+            pair = pair_of(vars(transforms), name, **options, align_corners=aligned)
+            pairs[f"{name}, {aligned}"] = pair
     return pairs
 
 

@@ -6,33 +6,17 @@ import numpy as np
 import pytest
 import sympy
 
-from stnref import (
-    attention_matrix_backward,
-    attention_matrix_forward,
-    loops,
-    rigid_matrix_backward,
-    rigid_matrix_forward,
-    similarity_matrix_backward,
-    similarity_matrix_forward,
-    target_grid,
-    translation_matrix_backward,
-    translation_matrix_forward,
-)
+from stnref import loops, target_grid, transforms
+from stnref.pairs import Pair, pair_of
 from stnref.transforms import (
     bounded,
     compose_backward,
     compose_forward,
-    constrain_backward,
-    constrain_forward,
-    from_pixel_matrix_backward,
-    from_pixel_matrix_forward,
     invert_backward,
     invert_forward,
     positive,
     projective_grid_backward,
     projective_grid_forward,
-    to_pixel_matrix_backward,
-    to_pixel_matrix_forward,
 )
 
 
@@ -83,41 +67,22 @@ def test_the_homography_is_the_loops(slope: float) -> None:
 Formula = Callable[..., Sequence[sympy.Expr]]
 cos, sin = sympy.cos, sympy.sin
 
-MATRICES: dict[str, tuple[Callable, Callable, Formula, list[str]]] = {
-    "translation": (
-        translation_matrix_forward,
-        translation_matrix_backward,
-        lambda tx, ty: (1, 0, tx, 0, 1, ty),
-        ["1/3", "-2/7"],
-    ),
-    "attention": (
-        attention_matrix_forward,
-        attention_matrix_backward,
-        lambda s, tx, ty: (s, 0, tx, 0, s, ty),
-        ["5/4", "1/3", "-2/7"],
-    ),
+MATRICES: dict[str, tuple[Formula, list[str]]] = {
+    "translation": (lambda tx, ty: (1, 0, tx, 0, 1, ty), ["1/3", "-2/7"]),
+    "attention": (lambda s, tx, ty: (s, 0, tx, 0, s, ty), ["5/4", "1/3", "-2/7"]),
     "rigid": (
-        rigid_matrix_forward,
-        rigid_matrix_backward,
         lambda a, tx, ty: (cos(a), -sin(a), tx, sin(a), cos(a), ty),
         ["3/5", "1/3", "-2/7"],
     ),
     "similarity": (
-        similarity_matrix_forward,
-        similarity_matrix_backward,
         lambda s, a, tx, ty: (s * cos(a), -s * sin(a), tx, s * sin(a), s * cos(a), ty),
         ["5/4", "3/5", "1/3", "-2/7"],
     ),
 }
-"""forward, backward, the matrix as it stands in the paper, and a place to compare at."""
+"""The matrix as it stands in the paper, and a place to compare at."""
 
 
-def _compare(
-    formula: Formula,
-    place: Sequence[str],
-    forward: Callable,
-    backward: Callable,
-) -> None:
+def _compare(formula: Formula, place: Sequence[str], pair: Pair) -> None:
     """Compare values and gradients with SymPy's, worked out to thirty digits."""
     p = sympy.symbols(f"p0:{len(place)}")
     at = [sympy.Rational(value) for value in place]
@@ -129,9 +94,9 @@ def _compare(
     def number(expression: sympy.Expr) -> float:
         return float(expression.subs(where).evalf(30))
 
-    value, cache = forward(np.array([at], dtype=float))
+    value, cache = pair.forward(np.array([at], dtype=float))
     np.testing.assert_allclose(value.ravel(), [number(entry) for entry in out], rtol=1e-14)
-    gradient = backward(np.array(dout, dtype=float).reshape(value.shape), cache)
+    gradient = pair.backward(np.array(dout, dtype=float).reshape(value.shape), cache)
     np.testing.assert_allclose(
         gradient[0], [number(sympy.diff(L, q)) for q in p], rtol=1e-14, atol=1e-14
     )
@@ -139,8 +104,7 @@ def _compare(
 
 @pytest.mark.parametrize("name", MATRICES)
 def test_matrix_entries(name: str) -> None:
-    forward, backward, formula, place = MATRICES[name]
-    _compare(formula, place, forward, backward)
+    _compare(*MATRICES[name], pair_of(vars(transforms), f"{name}_matrix"))
 
 
 def test_constraints() -> None:
@@ -148,12 +112,8 @@ def test_constraints() -> None:
         return -sympy.Rational(1, 2) + sympy.Rational(5, 4) * (1 + sympy.tanh(r)), 3 * sympy.exp(q)
 
     constraints = [bounded(-0.5, 2.0), positive(3.0)]
-    _compare(
-        formula,
-        ["2/3", "-5/4"],
-        lambda raw: constrain_forward(raw, constraints),
-        constrain_backward,
-    )
+    pair = pair_of(vars(transforms), "constrain", constraints=constraints)
+    _compare(formula, ["2/3", "-5/4"], pair)
 
 
 # ------------------------------------------------------------------------------ the algebra
@@ -181,8 +141,10 @@ def test_compose() -> None:
     _compare(
         lambda *p: _entries(_homogeneous(p[:6]) * _homogeneous(p[6:])),
         [*PLACE, *PLACE[::-1]],
-        lambda p: compose_forward(_affine(p[:, :6]), _affine(p[:, 6:])),
-        lambda dC, cache: _flat(*compose_backward(dC, cache)),
+        Pair(
+            lambda p: compose_forward(_affine(p[:, :6]), _affine(p[:, 6:])),
+            lambda dC, cache: _flat(*compose_backward(dC, cache)),
+        ),
     )
 
 
@@ -190,8 +152,10 @@ def test_invert() -> None:
     _compare(
         lambda *p: _entries(_homogeneous(p).inv()),
         PLACE,
-        lambda p: invert_forward(_affine(p)),
-        lambda dN, cache: _flat(invert_backward(dN, cache)),
+        Pair(
+            lambda p: invert_forward(_affine(p)),
+            lambda dN, cache: _flat(invert_backward(dN, cache)),
+        ),
     )
 
 
@@ -213,18 +177,14 @@ def test_pixel_matrices(direction: str, align_corners: bool) -> None:
         )
 
     N_in, N_out = to_pixels(in_shape), to_pixels(out_shape)
-    forward, backward = {
-        "to": (to_pixel_matrix_forward, to_pixel_matrix_backward),
-        "from": (from_pixel_matrix_forward, from_pixel_matrix_backward),
-    }[direction]
+    name, shapes = f"{direction}_pixel_matrix", {"in_shape": in_shape, "out_shape": out_shape}
+    ours = pair_of(vars(transforms), name, align_corners=align_corners, **shapes)
 
     def formula(*p: sympy.Expr) -> list[sympy.Expr]:
         A = _homogeneous(p)
         return _entries(N_in * A * N_out.inv() if direction == "to" else N_in.inv() * A * N_out)
 
-    _compare(
-        formula,
-        PLACE,
-        lambda p: forward(_affine(p), in_shape, out_shape, align_corners=align_corners),
-        lambda dM, cache: _flat(backward(dM, cache)),
+    pair = Pair(
+        lambda p: ours.forward(_affine(p)), lambda dM, cache: _flat(ours.backward(dM, cache))
     )
+    _compare(formula, PLACE, pair)
