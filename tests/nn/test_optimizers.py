@@ -67,13 +67,6 @@ def test_clipping_keeps_the_direction_and_leaves_small_gradients() -> None:
     np.testing.assert_array_equal(nn.clip_gradient_norm(grads, 6.0)[0]["a"], grads["a"])
 
 
-def test_schedules_stay_between_zero_and_one() -> None:
-    for schedule in nn.SCHEDULES.values():
-        factors = [schedule(done) for done in np.linspace(0, 1, 101)]
-        assert 0 <= min(factors)
-        assert max(factors) == pytest.approx(1, abs=1e-12)
-
-
 def test_gradients_of_other_parameters_are_refused() -> None:
     params = {"w": np.ones(1)}
     with pytest.raises(ValueError, match=r"grads: expected the keys \['w'\], got \['v'\]"):

@@ -1,7 +1,5 @@
 """The loop: it learns, it repeats, and it stops before it spoils anything."""
 
-import io
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,6 @@ from stnref.training import (
     Progress,
     Recipe,
     evaluate,
-    reported,
     train_epoch,
 )
 
@@ -160,28 +157,3 @@ def test_a_run_that_explodes_keeps_the_last_finite_parameters() -> None:
         _epochs(recipe, progress, 4)
     assert all(np.isfinite(value).all() for value in progress.params.values())
     assert all(np.isfinite(value).all() for value in progress.optimizer.values())
-
-
-def test_plain_lines_where_there_is_no_terminal() -> None:
-    stream, recipe = io.StringIO(), _recipe()
-    steps = train_epoch(NETWORK, _data(), undistorted, recipe, _start(recipe))
-    assert len(list(reported(steps, epochs=4, stream=stream))) == 7
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 4
-    assert lines[-1].startswith("epoch 1/4  batch 7/7  loss 0.")
-    assert "error" in lines[-1]
-    assert lines[-1].endswith("rate 5.00e-02")
-
-
-def test_a_bar_where_there_is_a_terminal_and_tqdm() -> None:
-    pytest.importorskip("tqdm", reason="the optional extra 'progress' is not installed")
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream, recipe = Terminal(), _recipe()
-    steps = train_epoch(NETWORK, _data(), undistorted, recipe, _start(recipe))
-    list(reported(steps, epochs=4, stream=stream))
-    assert "epoch 1/4" in stream.getvalue()
-    assert "loss" in stream.getvalue()

@@ -18,7 +18,7 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 from stnref.experiments import run
-from tests.training.test_resume import CONFIG, KILLED_AT
+from tests.experiments.test_run import CONFIG, KILLED_AT
 
 def killed(steps, **options):
     for step in steps:
