@@ -115,7 +115,7 @@ def sample_backward(
 
     dV : shape of V -> dU : shape of U, dpoints : shape of points, per pixel. On the lattice the
     slope is what the kernel's rule says. `needs` names the gradients to compute, a subset of
-    {"U", "points"}; the other comes as None. dtype: result_type of dV and points, and of U in dpoints.
+    {"U", "points"}; the other comes as None. dtype: result_type of dV, points, and in dpoints of U.
     Raises ValueError if dV does not have the shape of V or `needs` names something else, TypeError
     on the dtype of dV.
 
