@@ -1,6 +1,7 @@
 r"""One-dimensional sampling kernels: the k of equation 3, with its derivatives.
 
-Derivation: ``docs/derivations/sampler.md``, equations S2, S10 and S13.
+Derivation: ``docs/derivations/sampler.md``, equations S2, S10 and S13; of the B-spline
+``docs/derivations/transforms.md``, T15.
 
 A sample at pixel coordinate x reads the lattice points m around it with weight
 k(x - m). A kernel is a record: half its support in pixels, and k, k', k'' as functions

@@ -49,7 +49,7 @@ def _public(name: str) -> Iterator[tuple[str, Callable[..., Any], type | None]]:
 
 
 def _raises(function: Callable[..., Any]) -> bool:
-    """Say whether the source raises or checks an argument, outside of functions within."""
+    """Say whether the source raises or checks an argument."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
     return any(
         isinstance(node, ast.Raise)
