@@ -1,5 +1,7 @@
 r"""Coordinates: the target grid G, and normalised <-> pixel coordinates.
 
+Derivation: ``docs/derivations/grid_generator.md``, equations G3 and G13.
+
 First arrow of the flow after the transform: ``grid -> unnormalize -> points``.
 With n pixels along an axis and ``d = n - 1`` (aligned corners) or ``d = n``:
 
@@ -56,18 +58,14 @@ def target_grid(
     Notes
     -----
     The G of the paper, section 3.2: the target coordinates (x^t, y^t) of equation 1.
+    Along an axis G_i = (2i - (n-1)) / d (G3).
 
     Examples
     --------
     >>> target_grid((2, 3))[0].tolist()
     [[-1.0, -1.0], [0.0, -1.0], [1.0, -1.0]]
     """
-    sizes = expect_sizes("shape", shape, (2, 3))
-    axes = [
-        ((2 * np.arange(n) - (n - 1)) / max(d, 1)).astype(dtype)
-        for n, d in zip(sizes, _extent(sizes, align_corners), strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)  # (H', W', 2)
+    return supersampled_grid(shape, 1, align_corners=align_corners, dtype=dtype)
 
 
 def supersampled_grid(
@@ -112,8 +110,8 @@ def supersampled_grid(
     axes = []
     for n, d in zip(sizes, _extent(sizes, align_corners), strict=True):
         i = (np.arange(n * factor) + 0.5) / factor - 0.5  # in output pixels
-        axes.append(((2 * i - (n - 1)) / max(d, 1)).astype(dtype))
-    return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)
+        axes.append(((2 * i - (n - 1)) / max(d, 1)).astype(dtype))  # G3
+    return np.stack(np.meshgrid(*axes, indexing="ij")[::-1], axis=-1)  # (H', W', 2)
 
 
 class UnnormalizeCache(NamedTuple):
@@ -150,11 +148,7 @@ def unnormalize_forward(
 
     Notes
     -----
-    x(g) = (g d + n - 1) / 2 rounds, and a coordinate that ought to lie on a pixel may end
-    an ulp below it, in another cell of the interpolation. Adding and subtracting
-    M = 3 * 2^ceil(log2 n) rounds x to a multiple of ulp(M), about eps * n: every pixel
-    centre of the target grid then lands on its integer exactly, and no other coordinate
-    moves by more than that. M is real, so a complex step passes unchanged.
+    x(g) = (g d + n - 1) / 2 (G13), but for round-off, see `to_pixels`.
 
     Examples
     --------
@@ -164,22 +158,76 @@ def unnormalize_forward(
     """
     sizes = expect_sizes("shape", shape, (2, 3))
     grid = expect_array("grid", grid, ("...", len(sizes)), allow_empty=True)
+    points, slope = to_pixels(grid, sizes, align_corners)
+    return points, UnnormalizeCache(slope, grid.shape)
+
+
+def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
+    """dgrid = dpoints dx/dg, with dx/dg = d / 2 along each axis (G13).
+
+    dpoints : shape of grid, per pixel -> dgrid : shape of grid. dtype: result_type of both.
+    Raises ValueError if dpoints does not have the shape of grid, TypeError on its dtype.
+
+    >>> _, cache = unnormalize_forward(np.zeros((1, 2)), (5, 9))
+    >>> unnormalize_backward(np.ones((1, 2)), cache).tolist()
+    [[4.0, 2.0]]
+    """
+    dpoints = expect_array("dpoints", dpoints, cache.grid_shape, allow_empty=True)
+    return dpoints * cache.slope  # G13
+
+
+def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
+    """points_dot = grid_dot dx/dg, with dx/dg = d / 2 along each axis (G13).
+
+    grid_dot : shape of grid -> points_dot : shape of grid, pixels. dtype: result_type of both.
+    Raises ValueError if grid_dot does not have the shape of grid, TypeError on its dtype.
+
+    >>> _, cache = unnormalize_forward(np.zeros((1, 2)), (5, 9))
+    >>> unnormalize_jvp(np.array([[0.5, 1.0]]), cache).tolist()
+    [[2.0, 2.0]]
+    """
+    grid_dot = expect_array("grid_dot", grid_dot, cache.grid_shape, allow_empty=True)
+    return grid_dot * cache.slope  # G13
+
+
+def to_pixels(grid: Array, sizes: Sequence[int], align_corners: bool) -> tuple[Array, Array]:
+    """Return pixel coordinates and their slope dx/dg. The only place where that factor stands.
+
+    Parameters
+    ----------
+    grid : (..., 2) or (..., 3)
+        Normalised coordinates, last axis (x, y) or (x, y, z).
+    sizes : (H, W) or (D, H, W)
+        Size of the input map, in pixels.
+    align_corners : bool
+        See `target_grid`.
+
+    Returns
+    -------
+    points : same shape and dtype as `grid`
+    slope : (2,) or (3,)
+        In pixels, order (x, y) or (x, y, z).
+
+    Notes
+    -----
+    x(g) = (g d + n - 1) / 2 (G13) rounds, and a coordinate that ought to lie on a pixel may end
+    an ulp below it, in another cell of the interpolation. Adding and subtracting
+    M = 3 * 2^ceil(log2 n) rounds x to a multiple of ulp(M), about eps * n: every pixel
+    centre of the target grid then lands on its integer exactly, and no other coordinate
+    moves by more than that. M is real, so a complex step passes unchanged. Nothing is checked
+    here: `unnormalize_forward` does that.
+
+    Examples
+    --------
+    >>> points, slope = to_pixels(np.array([[0.0, 1.0]]), (5, 9), False)
+    >>> points.tolist(), slope.tolist()
+    ([[4.0, 4.5]], [4.5, 2.5])
+    """
     real = grid.real.dtype
     n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
     d = _extent(sizes[::-1], align_corners).astype(real)
     M = (3 * 2 ** np.ceil(np.log2(n))).astype(real)
-    points = (grid * d + (n - 1)) / 2 + M - M
-    return points, UnnormalizeCache(d / 2, grid.shape)
-
-
-def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
-    """Pull a gradient in pixels back to normalised coordinates: dgrid = dpoints * dx/dg."""
-    return expect_array("dpoints", dpoints, cache.grid_shape, allow_empty=True) * cache.slope
-
-
-def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
-    """Push a tangent of the grid forward to pixels: points_dot = grid_dot * dx/dg."""
-    return expect_array("grid_dot", grid_dot, cache.grid_shape, allow_empty=True) * cache.slope
+    return (grid * d + (n - 1)) / 2 + M - M, d / 2  # G13
 
 
 def normalize(points: ArrayLike, shape: Sequence[int], *, align_corners: bool = True) -> Array:
@@ -215,4 +263,4 @@ def normalize(points: ArrayLike, shape: Sequence[int], *, align_corners: bool = 
     real = points.real.dtype
     n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
     d = np.maximum(_extent(sizes[::-1], align_corners), 1).astype(real)
-    return (2 * points - (n - 1)) / d
+    return (2 * points - (n - 1)) / d  # G13, solved for g

@@ -1,5 +1,8 @@
 r"""One-dimensional sampling kernels: the k of equation 3, with its derivatives.
 
+Derivation: ``docs/derivations/sampler.md``, equations S2, S10 and S13; of the B-spline
+``docs/derivations/transforms.md``, T15.
+
 A sample at pixel coordinate x reads the lattice points m around it with weight
 k(x - m). A kernel is a record: half its support in pixels, and k, k', k'' as functions
 of the signed distance t = x - m. Between two lattice points every k used here is
@@ -54,6 +57,10 @@ class Kernel(NamedTuple):
 def nearest() -> Kernel:
     """k(t) = 1 for -1/2 <= t < 1/2: the pixel floor(x + 1/2), equation 4. Its slope is zero.
 
+    Returns
+    -------
+    kernel : Kernel
+
     Examples
     --------
     >>> nearest().k(np.array([0.5, -0.5])).tolist()
@@ -91,10 +98,18 @@ def linear(lattice: str = "right") -> Kernel:
         of them. Only "right" finds all it needs in the two pixels of the cell floor(x); the
         others read four.
 
+    Returns
+    -------
+    kernel : Kernel
+
     Raises
     ------
     ValueError
         `lattice` is none of these.
+
+    Notes
+    -----
+    k is (S2); off the lattice k'(t) = -1 for 0 < t < 1 and 1 for -1 < t < 0 (S10).
 
     Examples
     --------
@@ -106,10 +121,10 @@ def linear(lattice: str = "right") -> Kernel:
     expect_choice("lattice", lattice, LATTICE)
 
     def hat(t: Array) -> Array:
-        return np.where(t.real >= 0, 1 - t, 1 + t)
+        return np.where(t.real >= 0, 1 - t, 1 + t)  # S2
 
     def right(t: Array) -> Array:
-        return np.where(t.real >= 0, -1, 1).astype(t.real.dtype)
+        return np.where(t.real >= 0, -1, 1).astype(t.real.dtype)  # S10
 
     def zero(t: Array) -> Array:
         return np.zeros_like(t.real)
@@ -137,10 +152,14 @@ def cubic(a: float = -0.75) -> Kernel:
         Slope of k at t = 1. -3/4 is the choice of PyTorch and ONNX; with -1/2, Catmull-Rom, it
         reproduces parabolas.
 
+    Returns
+    -------
+    kernel : Kernel
+
     Notes
     -----
     k = (a+2)|t|^3 - (a+3)|t|^2 + 1 for |t| <= 1 and a(|t|^3 - 5|t|^2 + 8|t| - 4) for 1 < |t| < 2
-    (Keys 1981). k'' jumps at |t| = 2 and, but for a = -3/4, at |t| = 1; there it is the one to
+    (Keys 1981; S13). k'' jumps at |t| = 2 and, but for a = -3/4, at |t| = 1; there it is the one to
     the right of x.
 
     Examples
@@ -148,7 +167,7 @@ def cubic(a: float = -0.75) -> Kernel:
     >>> cubic().k(np.array([1.5, 0.5, -0.5, -1.5])).tolist()
     [-0.09375, 0.59375, 0.59375, -0.09375]
     """
-    return _two_pieces(
+    return _two_pieces(  # S13
         k=(
             lambda s: ((a + 2) * s - (a + 3)) * s * s + 1,
             lambda s: a * (((s - 5) * s + 8) * s - 4),
@@ -164,16 +183,21 @@ def bspline3() -> Kernel:
     It does not interpolate but blurs: at a pixel its weights are 1/6, 2/3, 1/6. To interpolate
     with it, filter U first (`scipy.ndimage.spline_filter`).
 
+    Returns
+    -------
+    kernel : Kernel
+
     Notes
     -----
-    k = 2/3 - |t|^2 + |t|^3 / 2 for |t| <= 1, (2 - |t|)^3 / 6 for 1 < |t| < 2.
+    k = 2/3 - |t|^2 + |t|^3 / 2 for |t| <= 1, (2 - |t|)^3 / 6 for 1 < |t| < 2
+    (``docs/derivations/transforms.md``, T15).
 
     Examples
     --------
     >>> (6 * bspline3().k(np.array([1.0, 0.0, -1.0, -2.0]))).round(12).tolist()
     [1.0, 4.0, 1.0, 0.0]
     """
-    return _two_pieces(
+    return _two_pieces(  # T15
         k=(lambda s: 2 / 3 - s * s + s**3 / 2, lambda s: (2 - s) ** 3 / 6),
         dk=(lambda s: (1.5 * s - 2) * s, lambda s: -((2 - s) ** 2) / 2),
         d2k=(lambda s: 3 * s - 2, lambda s: 2 - s),
@@ -213,7 +237,26 @@ KERNELS = {"nearest": nearest, "linear": linear, "cubic": cubic, "bspline3": bsp
 
 
 def get_kernel(kernel: str | Kernel) -> Kernel:
-    """Return the kernel of that name, or `kernel` itself if it is one already."""
+    """Return the kernel of that name, or `kernel` itself if it is one already.
+
+    Parameters
+    ----------
+    kernel : "nearest", "linear", "cubic", "bspline3", or a Kernel
+
+    Returns
+    -------
+    kernel : Kernel
+
+    Raises
+    ------
+    ValueError
+        The name is none of these, or the support is no positive integer.
+
+    Examples
+    --------
+    >>> get_kernel("cubic").support
+    2
+    """
     if isinstance(kernel, Kernel):
         expect_count("kernel.support", kernel.support)
         return kernel

@@ -1,7 +1,9 @@
 r"""The paper's equations as literal loops: slow, obvious, and the oracle of the tests.
 
 Equation 1 for the grid; 3 with the kernel of 5, or another, for the sampler; 6 and 7 for its
-gradients. Points are in pixels. Nothing here is shared with the fast code.
+gradients. Points are in pixels. Nothing here is shared with the fast code, and no argument is
+checked but names. The tags beside the lines are those of ``grid_generator.md``, ``sampler.md`` and
+``transforms.md`` in ``docs/derivations``.
 
 The loops run on any kind of number: floats, complex numbers, `fractions.Fraction`, SymPy
 expressions. The arithmetic runs on the values; only the question *which cell* needs an
@@ -26,7 +28,21 @@ Shadow = Callable[[Number], Number]
 
 
 def real(value: Number) -> Number:
-    """The default shadow: the real part of a number, exact for integers and fractions."""
+    """The default shadow: the real part of a number, exact for integers and fractions.
+
+    Parameters
+    ----------
+    value : number
+
+    Returns
+    -------
+    shadow : real number
+
+    Examples
+    --------
+    >>> real(Fraction(1, 3)), real(2 + 1j)
+    (Fraction(1, 3), 2.0)
+    """
     return value.real
 
 
@@ -51,31 +67,33 @@ def affine_grid(theta: Objects, G: Objects) -> Objects:
     """
     B, (H, W, _) = len(theta), G.shape
     grid = np.empty((B, H, W, 2), dtype=object)
-    for b in range(B):
-        for i in range(H):
-            for j in range(W):
-                x, y = G[i, j]
-                for a in range(2):
-                    grid[b, i, j, a] = theta[b, a, 0] * x + theta[b, a, 1] * y + theta[b, a, 2]
+    for b, i, j in np.ndindex(B, H, W):
+        x, y = G[i, j]
+        for a in range(2):
+            grid[b, i, j, a] = theta[b, a, 0] * x + theta[b, a, 1] * y + theta[b, a, 2]  # G4
     return _unboxed(grid)
 
 
 def affine_grid_backward(dgrid: Objects, G: Objects) -> Objects:
-    """dL/dtheta of equation 1: the sum of dgrid (x^t, y^t, 1) over the grid; (B, 2, 3)."""
+    """dtheta = sum_ij dgrid_ij (x^t, y^t, 1)^T, of equation 1 (G6).
+
+    dgrid : (B, H', W', 2), G : (H', W', 2) -> dtheta : (B, 2, 3). Raises nothing.
+
+    >>> affine_grid_backward(np.array([[[[5.0, 7]]]]), np.array([[[2.0, 3]]]))[0].tolist()
+    [[10.0, 15.0, 5.0], [14.0, 21.0, 7.0]]
+    """
     B, H, W, _ = dgrid.shape
     dtheta = np.zeros((B, 2, 3), dtype=object)
-    for b in range(B):
-        for i in range(H):
-            for j in range(W):
-                x, y = G[i, j]
-                for a in range(2):
-                    for k, basis in enumerate((x, y, 1)):
-                        dtheta[b, a, k] += dgrid[b, i, j, a] * basis
+    for b, i, j in np.ndindex(B, H, W):
+        x, y = G[i, j]
+        for a in range(2):
+            for k, basis in enumerate((x, y, 1)):
+                dtheta[b, a, k] += dgrid[b, i, j, a] * basis  # G6
     return _unboxed(dtheta)
 
 
 def basis_grid(theta: Objects, B: Objects) -> Objects:
-    """T_theta = M_theta B, section 3.2: grid_ij = sum_k B_ijk theta_k.
+    """T_theta = M_theta B, section 3.2: grid_ij = sum_k B_ijk theta_k (G7).
 
     Parameters
     ----------
@@ -85,33 +103,51 @@ def basis_grid(theta: Objects, B: Objects) -> Objects:
     Returns
     -------
     grid : (B, H', W', 2)
+
+    Examples
+    --------
+    >>> basis_grid(np.array([[[1.0, 2], [3, 4]]]), np.array([[[10, 1]]])).ravel().tolist()
+    [13.0, 24.0]
     """
     batch, (H, W, K) = len(theta), B.shape
     grid = np.zeros((batch, H, W, 2), dtype=object)
-    for b in range(batch):
-        for i in range(H):
-            for j in range(W):
-                for k in range(K):
-                    for a in range(2):
-                        grid[b, i, j, a] += B[i, j, k] * theta[b, k, a]
+    for b, i, j in np.ndindex(batch, H, W):
+        for k in range(K):
+            for a in range(2):
+                grid[b, i, j, a] += B[i, j, k] * theta[b, k, a]  # G7
     return _unboxed(grid)
 
 
 def basis_grid_backward(dgrid: Objects, B: Objects) -> Objects:
-    """dtheta_k = sum_ij B_ijk dgrid_ij; (B, K, 2)."""
+    """dtheta_k = sum_ij B_ijk dgrid_ij (G7).
+
+    dgrid : (B, H', W', 2), B : (H', W', K) -> dtheta : (B, K, 2). Raises nothing.
+
+    >>> basis_grid_backward(np.array([[[[5.0, 7]]]]), np.array([[[10, 1]]]))[0].tolist()
+    [[50.0, 70.0], [5.0, 7.0]]
+    """
     batch, (H, W, K) = len(dgrid), B.shape
     dtheta = np.zeros((batch, K, 2), dtype=object)
-    for b in range(batch):
-        for i in range(H):
-            for j in range(W):
-                for k in range(K):
-                    for a in range(2):
-                        dtheta[b, k, a] += B[i, j, k] * dgrid[b, i, j, a]
+    for b, i, j in np.ndindex(batch, H, W):
+        for k in range(K):
+            for a in range(2):
+                dtheta[b, k, a] += B[i, j, k] * dgrid[b, i, j, a]  # G7
     return _unboxed(dtheta)
 
 
 def bilinear(t: Number, shadow: Shadow = real) -> Number:
-    """One factor of equation 5: max(0, 1 - |t|) for the distance t = x - m.
+    """One factor of equation 5: max(0, 1 - |t|) for the distance t = x - m (S2).
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    k : number
 
     Examples
     --------
@@ -120,14 +156,30 @@ def bilinear(t: Number, shadow: Shadow = real) -> Number:
     """
     if not -1 < shadow(t) < 1:
         return 0
-    return 1 - t if shadow(t) >= 0 else 1 + t
+    return 1 - t if shadow(t) >= 0 else 1 + t  # S2
 
 
 def bilinear_slope(t: Number, lattice: str = "right", shadow: Shadow = real) -> int:
-    """The slope of equation 5, dk/dx for t = x - m; at the kinks t = -1, 0, 1 by rule.
+    """The slope of equation 5, dk/dx for t = x - m; at the kinks t = -1, 0, 1 by rule (S10).
 
-    "right" is the slope to the right of the kink. "paper" is equation 7 read literally,
-    with t = x - m in place of x and m: 0 if |t| >= 1, 1 if t <= 0, -1 if t > 0.
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    lattice : "right" or "paper"
+        The slope to the right of the kink, or equation 7 read literally, with t = x - m in place
+        of x and m: 0 if |t| >= 1, 1 if t <= 0, -1 if t > 0.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    dk : int
+
+    Raises
+    ------
+    ValueError
+        `lattice` is neither.
 
     Examples
     --------
@@ -137,7 +189,7 @@ def bilinear_slope(t: Number, lattice: str = "right", shadow: Shadow = real) -> 
     expect_choice("lattice", lattice, ("right", "paper"))
     if lattice == "paper":
         return 0 if not -1 < shadow(t) < 1 else 1 if shadow(t) <= 0 else -1
-    return 1 if -1 <= shadow(t) < 0 else -1 if 0 <= shadow(t) < 1 else 0
+    return 1 if -1 <= shadow(t) < 0 else -1 if 0 <= shadow(t) < 1 else 0  # S10
 
 
 KEYS = Fraction(-3, 4)
@@ -145,49 +197,172 @@ KEYS = Fraction(-3, 4)
 
 
 def cubic(t: Number, shadow: Shadow = real, a: Number = KEYS) -> Number:
-    """Keys' kernel with its parameter a, in four pieces."""
+    """Keys' kernel with its parameter a, in four pieces (S13).
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+    a : number
+        The parameter.
+
+    Returns
+    -------
+    k : number
+
+    Examples
+    --------
+    >>> cubic(Fraction(1, 2)), cubic(1), cubic(2)
+    (Fraction(19, 32), Fraction(0, 1), 0)
+    """
     s = t if shadow(t) >= 0 else -t
     if shadow(s) <= 1:
-        return (a + 2) * s**3 - (a + 3) * s**2 + 1
+        return (a + 2) * s**3 - (a + 3) * s**2 + 1  # S13
     return a * s**3 - 5 * a * s**2 + 8 * a * s - 4 * a if shadow(s) < 2 else 0
 
 
 def cubic_slope(t: Number, shadow: Shadow = real, a: Number = KEYS) -> Number:
-    """The slope of `cubic`."""
+    """The slope of `cubic` (S13).
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+    a : number
+        The parameter.
+
+    Returns
+    -------
+    dk : number
+
+    Examples
+    --------
+    >>> cubic_slope(Fraction(1)), cubic_slope(Fraction(-1))
+    (Fraction(-3, 4), Fraction(3, 4))
+    """
     s, sign = (t, 1) if shadow(t) >= 0 else (-t, -1)
     if shadow(s) <= 1:
-        return sign * (3 * (a + 2) * s**2 - 2 * (a + 3) * s)
+        return sign * (3 * (a + 2) * s**2 - 2 * (a + 3) * s)  # S13
     return sign * (3 * a * s**2 - 10 * a * s + 8 * a) if shadow(s) < 2 else 0
 
 
+SIXTH = Fraction(1, 6)
+
+
 def bspline(t: Number, shadow: Shadow = real) -> Number:
-    """The cubic B-spline, in four pieces; times 6, so that it is exact in whole numbers."""
+    """The cubic B-spline, in four pieces (T15).
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    k : number
+
+    Examples
+    --------
+    >>> bspline(0), bspline(1), bspline(2)
+    (Fraction(2, 3), Fraction(1, 6), 0)
+    """
     s = t if shadow(t) >= 0 else -t
     if shadow(s) <= 1:
-        return 4 - 6 * s**2 + 3 * s**3
-    return (2 - s) ** 3 if shadow(s) < 2 else 0
+        return SIXTH * (4 - 6 * s**2 + 3 * s**3)  # T15
+    return SIXTH * (2 - s) ** 3 if shadow(s) < 2 else 0  # T15
 
 
 def bspline_slope(t: Number, shadow: Shadow = real) -> Number:
-    """The slope of `bspline`, times 6 as well."""
+    """The slope of `bspline`.
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    dk : number
+
+    Examples
+    --------
+    >>> bspline_slope(0), bspline_slope(1), bspline_slope(-1)
+    (Fraction(0, 1), Fraction(-1, 2), Fraction(1, 2))
+    """
     s, sign = (t, 1) if shadow(t) >= 0 else (-t, -1)
     if shadow(s) <= 1:
-        return sign * (9 * s**2 - 12 * s)
-    return -sign * 3 * (2 - s) ** 2 if shadow(s) < 2 else 0
+        return sign * SIXTH * (9 * s**2 - 12 * s)
+    return -sign * SIXTH * 3 * (2 - s) ** 2 if shadow(s) < 2 else 0
 
 
 def nearest(t: Number, shadow: Shadow = real) -> int:
-    """Equation 4: 1 for the pixel floor(x + 1/2), else 0."""
+    """Equation 4: 1 for the pixel floor(x + 1/2), else 0.
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    k : number
+
+    Examples
+    --------
+    >>> nearest(-0.5), nearest(0.5)
+    (1, 0)
+    """
     return 1 if -1 <= 2 * shadow(t) < 1 else 0
 
 
 def flat(t: Number, shadow: Shadow = real) -> int:
-    """The slope of `nearest`: 0."""
+    """The slope of `nearest`: 0.
+
+    Parameters
+    ----------
+    t : number
+        x - m, in pixels.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    dk : number
+
+    Examples
+    --------
+    >>> flat(0.25)
+    0
+    """
     return 0
 
 
 def extend(m: int, n: int, padding: str = "zeros") -> int | None:
     """The pixel that lattice point m shows on an axis with n pixels; None is a zero.
+
+    Parameters
+    ----------
+    m, n : int
+    padding : "zeros", "border", "reflection_centres" or "reflection_edges"
+
+    Returns
+    -------
+    pixel : int or None
+
+    Raises
+    ------
+    ValueError
+        `padding` is none of these.
 
     Examples
     --------
@@ -211,17 +386,36 @@ def extend(m: int, n: int, padding: str = "zeros") -> int | None:
 
 FOLDS = {"reflection_centres": 0, "reflection_edges": 1}
 
-KERNELS: dict[str, tuple[int, Number, Callable[..., Number], Callable[..., Number]]] = {
-    "nearest": (1, 1, nearest, flat),
-    "linear": (1, 1, bilinear, bilinear_slope),
-    "cubic": (2, 1, cubic, cubic_slope),
-    "bspline3": (2, 6, bspline, bspline_slope),
+KERNELS: dict[str, tuple[int, Callable[..., Number], Callable[..., Number]]] = {
+    "nearest": (1, nearest, flat),
+    "linear": (1, bilinear, bilinear_slope),
+    "cubic": (2, cubic, cubic_slope),
+    "bspline3": (2, bspline, bspline_slope),
 }
-"""Name -> half the support, divisor, k, k'."""
+"""Name -> half the support, k, k'."""
 
 
 def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
-    """The m of equation 3's sum over m for which k(x - m) is not zero, and a few more."""
+    """The m of equation 3's sum over m for which k(x - m) is not zero, and a few more.
+
+    Parameters
+    ----------
+    x : number
+        In pixels.
+    support : int
+        Half the kernel's.
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    range of int
+
+    Examples
+    --------
+    >>> list(lattice_points(2.25, 1))
+    [1, 2, 3, 4]
+    """
     cell = floor(shadow(x))
     return range(cell - support, cell + support + 2)
 
@@ -234,7 +428,7 @@ def sample(
     kernel: str = "linear",
     padding: str = "zeros",
 ) -> Objects:
-    """Equation 3: V_i^c = sum_nm U_nm^c k(x_i - m) k(y_i - n), unless told with the k of 5.
+    """Equation 3: V_i^c = sum_nm U_nm^c k(x_i - m) k(y_i - n), unless told with the k of 5 (S1).
 
     Parameters
     ----------
@@ -259,21 +453,19 @@ def sample(
     Fraction(21, 4)
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
-    support, divisor, k, _ = KERNELS[kernel]
+    support, k, _ = KERNELS[kernel]
     V = np.zeros((B, H_out, W_out, C), dtype=object)
-    for b in range(B):
-        for i in range(H_out):
-            for j in range(W_out):
-                x, y = points[b, i, j]
-                for n in lattice_points(y, support, shadow):
-                    for m in lattice_points(x, support, shadow):
-                        row, column = extend(n, H, padding), extend(m, W, padding)
-                        if row is None or column is None:
-                            continue
-                        weight = k(x - m, shadow) * k(y - n, shadow)
-                        for c in range(C):
-                            V[b, i, j, c] += U[b, row, column, c] * weight
-    return _unboxed(V if divisor == 1 else V / divisor**2)
+    for b, i, j in np.ndindex(B, H_out, W_out):
+        x, y = points[b, i, j]
+        for n in lattice_points(y, support, shadow):
+            for m in lattice_points(x, support, shadow):
+                row, column = extend(n, H, padding), extend(m, W, padding)
+                if row is None or column is None:
+                    continue
+                weight = k(x - m, shadow) * k(y - n, shadow)
+                for c in range(C):
+                    V[b, i, j, c] += U[b, row, column, c] * weight  # S1
+    return _unboxed(V)
 
 
 def sample_backward(
@@ -286,7 +478,7 @@ def sample_backward(
     kernel: str = "linear",
     padding: str = "zeros",
 ) -> tuple[Objects, Objects]:
-    """Equations 6 and 7: the gradients to U and to the points.
+    """Equations 6 and 7: the gradients to U and to the points (S8, S9).
 
     Parameters
     ----------
@@ -314,28 +506,24 @@ def sample_backward(
     [5, 4]
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
-    support, divisor, k, dk = KERNELS[kernel]
+    support, k, dk = KERNELS[kernel]
     options = (lattice, shadow) if kernel == "linear" else (shadow,)
     dU = np.zeros((B, H, W, C), dtype=object)
     dpoints = np.zeros((B, H_out, W_out, 2), dtype=object)
-    for b in range(B):
-        for i in range(H_out):
-            for j in range(W_out):
-                x, y = points[b, i, j]
-                for n in lattice_points(y, support, shadow):
-                    for m in lattice_points(x, support, shadow):
-                        row, column = extend(n, H, padding), extend(m, W, padding)
-                        if row is None or column is None:
-                            continue
-                        k_x, k_y = k(x - m, shadow), k(y - n, shadow)
-                        dk_x, dk_y = dk(x - m, *options), dk(y - n, *options)
-                        for c in range(C):
-                            dU[b, row, column, c] += dV[b, i, j, c] * k_x * k_y
-                            value = dV[b, i, j, c] * U[b, row, column, c]
-                            dpoints[b, i, j, 0] += value * dk_x * k_y
-                            dpoints[b, i, j, 1] += value * k_x * dk_y
-    if divisor != 1:
-        dU, dpoints = dU / divisor**2, dpoints / divisor**2
+    for b, i, j in np.ndindex(B, H_out, W_out):
+        x, y = points[b, i, j]
+        for n in lattice_points(y, support, shadow):
+            for m in lattice_points(x, support, shadow):
+                row, column = extend(n, H, padding), extend(m, W, padding)
+                if row is None or column is None:
+                    continue
+                k_x, k_y = k(x - m, shadow), k(y - n, shadow)
+                dk_x, dk_y = dk(x - m, *options), dk(y - n, *options)
+                for c in range(C):
+                    dU[b, row, column, c] += dV[b, i, j, c] * k_x * k_y  # S8
+                    value = dV[b, i, j, c] * U[b, row, column, c]
+                    dpoints[b, i, j, 0] += value * dk_x * k_y  # S9
+                    dpoints[b, i, j, 1] += value * k_x * dk_y  # S9
     return _unboxed(dU), _unboxed(dpoints)
 
 
@@ -356,42 +544,53 @@ def splat(
     Returns
     -------
     canvas : (B, H, W, C)
+
+    Examples
+    --------
+    >>> points = np.array([0.25, 0]).reshape(1, 1, 1, 2)
+    >>> splat(np.array([8.0]).reshape(1, 1, 1, 1), points, (1, 3)).ravel().tolist()
+    [6.0, 2.0, 0.0]
     """
     (B, H_out, W_out, C), (H, W) = image.shape, shape
     canvas = np.zeros((B, H, W, C), dtype=object)
-    for b in range(B):
-        for i in range(H_out):
-            for j in range(W_out):
-                x, y = points[b, i, j]
-                for n in range(H):
-                    for m in range(W):
-                        weight = bilinear(x - m, shadow) * bilinear(y - n, shadow)
-                        for c in range(C):
-                            canvas[b, n, m, c] += weight * image[b, i, j, c]
+    for b, i, j in np.ndindex(B, H_out, W_out):
+        x, y = points[b, i, j]
+        for n in range(H):
+            for m in range(W):
+                weight = bilinear(x - m, shadow) * bilinear(y - n, shadow)
+                for c in range(C):
+                    canvas[b, n, m, c] += weight * image[b, i, j, c]  # S8
     return _unboxed(canvas)
 
 
 def splat_backward(
     dcanvas: Objects, image: Objects, points: Objects, shadow: Shadow = real
 ) -> tuple[Objects, Objects]:
-    """The gradients of `splat` to the image (B, H', W', C) and to the points (B, H', W', 2)."""
+    """dimage = S dcanvas and dx = sum_c image (S_x dcanvas), likewise for y (S16).
+
+    dcanvas : (B, H, W, C), image : (B, H', W', C), points : (B, H', W', 2), pixels -> dimage,
+    dpoints : shapes of image and points. Raises nothing.
+
+    >>> dcanvas, image = np.array([1.0, 3]).reshape(1, 1, 2, 1), np.full((1, 1, 1, 1), 8.0)
+    >>> dimage, dpoints = splat_backward(dcanvas, image, np.array([0.25, 0]).reshape(1, 1, 1, 2))
+    >>> dimage.item(), dpoints[..., 0].item()
+    (1.5, 16.0)
+    """
     (B, H_out, W_out, C), (_, H, W, _) = image.shape, dcanvas.shape
     dimage = np.zeros(image.shape, dtype=object)
     dpoints = np.zeros(points.shape, dtype=object)
-    for b in range(B):
-        for i in range(H_out):
-            for j in range(W_out):
-                x, y = points[b, i, j]
-                for n in range(H):
-                    for m in range(W):
-                        k_x, k_y = bilinear(x - m, shadow), bilinear(y - n, shadow)
-                        dk_x = bilinear_slope(x - m, "right", shadow)
-                        dk_y = bilinear_slope(y - n, "right", shadow)
-                        for c in range(C):
-                            dimage[b, i, j, c] += dcanvas[b, n, m, c] * k_x * k_y
-                            value = dcanvas[b, n, m, c] * image[b, i, j, c]
-                            dpoints[b, i, j, 0] += value * dk_x * k_y
-                            dpoints[b, i, j, 1] += value * k_x * dk_y
+    for b, i, j in np.ndindex(B, H_out, W_out):
+        x, y = points[b, i, j]
+        for n in range(H):
+            for m in range(W):
+                k_x, k_y = bilinear(x - m, shadow), bilinear(y - n, shadow)
+                dk_x = bilinear_slope(x - m, "right", shadow)
+                dk_y = bilinear_slope(y - n, "right", shadow)
+                for c in range(C):
+                    dimage[b, i, j, c] += dcanvas[b, n, m, c] * k_x * k_y  # S16
+                    value = dcanvas[b, n, m, c] * image[b, i, j, c]
+                    dpoints[b, i, j, 0] += value * dk_x * k_y  # S16
+                    dpoints[b, i, j, 1] += value * k_x * dk_y  # S16
     return _unboxed(dimage), _unboxed(dpoints)
 
 
@@ -416,9 +615,15 @@ def sample_volume(
     Returns
     -------
     V : (B, D', H', W', C)
+
+    Examples
+    --------
+    >>> U = np.arange(8).reshape(1, 2, 2, 2, 1)
+    >>> sample_volume(U, np.array([Fraction(1, 2), 0, 1]).reshape(1, 1, 1, 1, 3)).item()
+    Fraction(9, 2)
     """
     (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
-    support, divisor, k, _ = KERNELS[kernel]
+    support, k, _ = KERNELS[kernel]
     V = np.zeros((*sizes, C), dtype=object)
     for index in np.ndindex(sizes):
         x, y, z = points[index]
@@ -431,8 +636,8 @@ def sample_volume(
                         continue
                     weight = k(x - m, shadow) * k(y - n, shadow) * k(z - o, shadow)
                     for c in range(C):
-                        V[index][c] += U[index[0], plane, row, column, c] * weight
-    return _unboxed(V if divisor == 1 else V / divisor**3)
+                        V[index][c] += U[index[0], plane, row, column, c] * weight  # S1
+    return _unboxed(V)
 
 
 def sample_volume_backward(
@@ -444,9 +649,18 @@ def sample_volume_backward(
     kernel: str = "linear",
     padding: str = "zeros",
 ) -> tuple[Objects, Objects]:
-    """Equations 6 and 7 with one more factor: dU (B, D, H, W, C), dpoints (B, D', H', W', 3)."""
+    """Equations 6 and 7 with one more factor: dU = S^T dV, dx = sum_c dV (S_x U) (S8, S9).
+
+    dV : (B, D', H', W', C), U : (B, D, H, W, C), points : (B, D', H', W', 3), pixels -> dU,
+    dpoints : shapes of U and points. Options: see `sample`. Raises nothing of its own.
+
+    >>> U, middle = np.arange(8).reshape(1, 2, 2, 2, 1), np.full((1, 1, 1, 1, 3), Fraction(1, 2))
+    >>> dU, dpoints = sample_volume_backward(np.ones((1, 1, 1, 1, 1), dtype=int), U, middle)
+    >>> dU.sum(), dpoints.ravel().tolist()
+    (Fraction(1, 1), [Fraction(1, 1), Fraction(2, 1), Fraction(4, 1)])
+    """
     (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
-    support, divisor, k, dk = KERNELS[kernel]
+    support, k, dk = KERNELS[kernel]
     options = ("right", shadow) if kernel == "linear" else (shadow,)
     dU = np.zeros(U.shape, dtype=object)
     dpoints = np.zeros(points.shape, dtype=object)
@@ -462,26 +676,17 @@ def sample_volume_backward(
                     k_x, k_y, k_z = k(x - m, shadow), k(y - n, shadow), k(z - o, shadow)
                     dk_x, dk_y, dk_z = dk(x - m, *options), dk(y - n, *options), dk(z - o, *options)
                     for c in range(C):
-                        dU[index[0], plane, row, column, c] += dV[index][c] * k_x * k_y * k_z
-                        value = dV[index][c] * U[index[0], plane, row, column, c]
-                        dpoints[index][0] += value * dk_x * k_y * k_z
-                        dpoints[index][1] += value * k_x * dk_y * k_z
-                        dpoints[index][2] += value * k_x * k_y * dk_z
-    if divisor != 1:
-        dU, dpoints = dU / divisor**3, dpoints / divisor**3
+                        pixel = (index[0], plane, row, column, c)
+                        dU[pixel] += dV[index][c] * k_x * k_y * k_z  # S8
+                        value = dV[index][c] * U[pixel]
+                        dpoints[index][0] += value * dk_x * k_y * k_z  # S9
+                        dpoints[index][1] += value * k_x * dk_y * k_z  # S9
+                        dpoints[index][2] += value * k_x * k_y * dk_z  # S9
     return _unboxed(dU), _unboxed(dpoints)
 
 
-def _unboxed(array: Objects) -> Objects:
-    """Return floats and complex numbers in an array of their own dtype, others as objects."""
-    values = array.ravel().tolist()
-    if all(isinstance(v, (int, float, complex)) for v in values):
-        return np.array(values).reshape(array.shape)
-    return array
-
-
 def projective_grid(theta: Objects, G: Objects, shadow: Shadow = real) -> Objects:
-    """The homography: (X, Y, Z) = theta (x^t, y^t, 1), then x^s = X / Z and y^s = Y / Z.
+    """The homography: (X, Y, Z) = theta (x^t, y^t, 1), then x^s = X / Z and y^s = Y / Z (T1).
 
     Parameters
     ----------
@@ -504,46 +709,65 @@ def projective_grid(theta: Objects, G: Objects, shadow: Shadow = real) -> Object
     """
     B, (H, W, _) = len(theta), G.shape
     grid = np.empty((B, H, W, 2), dtype=object)
-    for b in range(B):
-        for i in range(H):
-            for j in range(W):
-                x, y = G[i, j]
-                X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])
-                grid[b, i, j] = (1000, 1000) if is_hidden(Z, theta[b], shadow) else (X / Z, Y / Z)
+    for b, i, j in np.ndindex(B, H, W):
+        x, y = G[i, j]
+        X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])  # T1
+        grid[b, i, j] = (1000, 1000) if is_hidden(Z, theta[b], shadow) else (X / Z, Y / Z)
     return _unboxed(grid)
 
 
 def projective_grid_backward(
     dgrid: Objects, theta: Objects, G: Objects, shadow: Shadow = real
 ) -> Objects:
-    """dL/dtheta of the homography, (B, 3, 3); hidden points have no part in it.
+    """dtheta_1k = sum_ij dx basis_k / Z, … of the homography (T4); hidden points have no part.
 
-    With (x^t, y^t, 1) = basis: d(X/Z) is basis / Z for the first row of theta, and
-    -(X / Z^2) basis for the third one; so with Y and the second.
+    dgrid : (B, H', W', 2), theta : (B, 3, 3), G : (H', W', 2) -> dtheta : (B, 3, 3), where
+    basis = (x^t, y^t, 1). Raises nothing.
+
+    >>> G, identity = np.array([[[2, 3]]]), np.eye(3, dtype=int)[None]
+    >>> projective_grid_backward(np.array([[[[1, 0]]]]), identity, G)[0].tolist()
+    [[2.0, 3.0, 1.0], [0.0, 0.0, 0.0], [-4.0, -6.0, -2.0]]
     """
     B, H, W, _ = dgrid.shape
     dtheta = np.zeros((B, 3, 3), dtype=object)
-    for b in range(B):
-        for i in range(H):
-            for j in range(W):
-                x, y = G[i, j]
-                X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])
-                if is_hidden(Z, theta[b], shadow):
-                    continue
-                dx, dy = dgrid[b, i, j]
-                for k, basis in enumerate((x, y, 1)):
-                    dtheta[b, 0, k] += dx * basis / Z
-                    dtheta[b, 1, k] += dy * basis / Z
-                    dtheta[b, 2, k] -= (dx * X + dy * Y) / Z**2 * basis
+    for b, i, j in np.ndindex(B, H, W):
+        x, y = G[i, j]
+        X, Y, Z = (t[0] * x + t[1] * y + t[2] for t in theta[b])
+        if is_hidden(Z, theta[b], shadow):
+            continue
+        dx, dy = dgrid[b, i, j]
+        for k, basis in enumerate((x, y, 1)):
+            dtheta[b, 0, k] += dx * basis / Z  # T4
+            dtheta[b, 1, k] += dy * basis / Z  # T4
+            dtheta[b, 2, k] -= (dx * X + dy * Y) / Z**2 * basis  # T4
     return _unboxed(dtheta)
 
 
 def is_hidden(Z: Number, theta: Objects, shadow: Shadow = real) -> bool:
-    """Whether Z is at most 1/10000 of the largest entry of theta's third row, by amount.
+    """Whether Z is at most 1/10000 of the largest entry of theta's third row, by amount (T5).
+
+    Parameters
+    ----------
+    Z : number
+    theta : (3, 3)
+    shadow : callable
+        See `sample`.
+
+    Returns
+    -------
+    hidden : bool
 
     Examples
     --------
     >>> [is_hidden(Z, np.array([[1, 0, 0], [0, 1, 0], [0, -2, 1]])) for Z in (-1, 2e-4, 3e-4)]
     [True, True, False]
     """
-    return bool(shadow(Z) * 10_000 <= max(abs(shadow(t)) for t in theta[2]))
+    return bool(shadow(Z) * 10_000 <= max(abs(shadow(t)) for t in theta[2]))  # T5
+
+
+def _unboxed(array: Objects) -> Objects:
+    """Return floats and complex numbers in an array of their own dtype, others as objects."""
+    values = array.ravel().tolist()
+    if all(isinstance(v, (int, float, complex)) for v in values):
+        return np.array(values).reshape(array.shape)
+    return array

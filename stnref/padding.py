@@ -1,11 +1,15 @@
 r"""Padding: how the input map U is extended to the infinite lattice.
 
+Derivation: ``docs/derivations/sampler.md``, section "Padding".
+
 A padding is a map on integer indices. For an axis with n pixels it sends every lattice
 index m to a pixel in [0, n - 1], and says whether U_ext[m] is that pixel's value or zero.
 Sampling is then the same sum everywhere: V = sum_m U_ext[m] k(x - m).
 
 Indices come as whole-numbered floats, so that one as large as 1e30 is brought into range
-before it becomes an integer.
+before it becomes an integer. All paddings have the same form, that of a `Padding`: the indices m
+as floats, any shape, and the number n of pixels go in; the pixels, as intp, and whether U_ext[m]
+is their value, as bool, come out, in the shape of m.
 """
 
 from __future__ import annotations
@@ -24,6 +28,20 @@ Padding: TypeAlias = Callable[[Array, int], tuple[NDArray[np.intp], NDArray[np.b
 def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """U_ext[m] = 0 outside [0, n - 1].
 
+    Parameters
+    ----------
+    m : float array
+        Lattice indices, whole numbers.
+    n : int
+        Pixels along the axis.
+
+    Returns
+    -------
+    index : intp array, shape of m
+        From 0 to n - 1.
+    inside : bool array, shape of m
+        False where U_ext[m] is 0.
+
     Examples
     --------
     >>> index, inside = zeros(np.array([-1.0, 0.0, 2.0, 1e30]), 3)
@@ -35,6 +53,17 @@ def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
 def border(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """U_ext[m] is the nearest pixel's value: a a | a b c | c c.
+
+    Parameters
+    ----------
+    m, n
+        See `zeros`.
+
+    Returns
+    -------
+    index : intp array, shape of m
+    inside : bool array, shape of m
+        True everywhere.
 
     Examples
     --------
@@ -49,6 +78,17 @@ def reflection_centres(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.b
 
     The period is 2 (n - 1); a single pixel is repeated.
 
+    Parameters
+    ----------
+    m, n
+        See `zeros`.
+
+    Returns
+    -------
+    index : intp array, shape of m
+    inside : bool array, shape of m
+        True everywhere.
+
     Examples
     --------
     >>> reflection_centres(np.arange(-3.0, 6.0), 3)[0].tolist()
@@ -62,6 +102,17 @@ def reflection_edges(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.boo
     """Reflect about the outer edges of the outer pixels, which stand twice: b a | a b c | c b.
 
     The period is 2 n.
+
+    Parameters
+    ----------
+    m, n
+        See `zeros`.
+
+    Returns
+    -------
+    index : intp array, shape of m
+    inside : bool array, shape of m
+        True everywhere.
 
     Examples
     --------
@@ -82,7 +133,26 @@ PADDINGS: dict[str, Padding] = {
 
 
 def get_padding(padding: str | Padding) -> Padding:
-    """Return the padding of that name, or `padding` itself if it is one already."""
+    """Return the padding of that name, or `padding` itself if it is one already.
+
+    Parameters
+    ----------
+    padding : "zeros", "border", "reflection_centres", "reflection_edges", or a Padding
+
+    Returns
+    -------
+    padding : Padding
+
+    Raises
+    ------
+    ValueError
+        The name is none of these.
+
+    Examples
+    --------
+    >>> get_padding("border").__name__
+    'border'
+    """
     if callable(padding):
         return padding
     expect_choice("padding", padding, PADDINGS)

@@ -9,21 +9,21 @@ picture first. The values of bilinear interpolation are the same; slopes differ 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.padding import Padding, border, reflection_centres, reflection_edges, zeros
-from stnref.sampler import MODES, PADDING_MODES, padding_of, sample_backward, sample_forward
-from stnref.taps import SampleCache
-from stnref.validation import Array, expect_array, expect_choice, expect_needs
-
-
-def _expect_U_and_grid(U: ArrayLike, grid: ArrayLike) -> tuple[Array, Array]:
-    U = expect_array("U", U, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
-    d = U.ndim - 2
-    return U, expect_array("grid", grid, (len(U), *"DHW"[3 - d :], d))
+from stnref.sampler import (
+    MODES,
+    PADDING_MODES,
+    GridSampleCache,
+    expect_map_and_points,
+    grid_sample_backward,
+    padding_of,
+    sample_forward,
+)
+from stnref.validation import Array, expect_choice
 
 
 def _plain_points(
@@ -79,13 +79,6 @@ def _into_the_picture(
 # ----------------------------------------------------------------------------------- PyTorch
 
 
-class PytorchCache(NamedTuple):
-    """The sampler's cache, and the slope of the coordinate it was given by the grid's."""
-
-    sample: SampleCache
-    slope: Array  # (B, H', W', 2)
-
-
 def pytorch_grid_sample_forward(
     U: ArrayLike,
     grid: ArrayLike,
@@ -93,7 +86,7 @@ def pytorch_grid_sample_forward(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
-) -> tuple[Array, PytorchCache]:
+) -> tuple[Array, GridSampleCache]:
     """Sample as ``torch.nn.functional.grid_sample`` does, but channels last.
 
     Parameters
@@ -111,7 +104,8 @@ def pytorch_grid_sample_forward(
     Returns
     -------
     V : (B, H', W', C) or (B, D', H', W', C)
-    cache : PytorchCache
+    cache : GridSampleCache
+        Its ``slope`` has the shape of the grid: it is 0 where a coordinate was clipped.
 
     Raises
     ------
@@ -128,8 +122,17 @@ def pytorch_grid_sample_forward(
       odd periods it is our left one; at the folds it is 0;
     - on the lattice with round-off: the plain formula may put a lattice point an ulp aside, ours
       lands on it.
+
+    Examples
+    --------
+    At x = 2.5, half a pixel from the outer edge:
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, _ = pytorch_grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))
+    >>> V.item()
+    6.5
     """
-    U, grid = _expect_U_and_grid(U, grid)
+    U, grid = expect_map_and_points(U, "grid", grid)
     expect_choice("mode", mode, MODES)
     expect_choice("padding_mode", padding_mode, PADDING_MODES)
     if mode == "bicubic" and U.ndim == 5:
@@ -144,17 +147,23 @@ def pytorch_grid_sample_forward(
     if mode == "nearest":
         points = np.rint(points.real)
     V, sample = sample_forward(U, points, kernel=MODES[mode], padding=padding)
-    return V, PytorchCache(sample, slope * slopes)
+    return V, GridSampleCache(sample, slope * slopes)
 
 
 def pytorch_grid_sample_backward(
-    dV: ArrayLike, cache: PytorchCache, *, needs: Collection[str] = ("U", "grid")
+    dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:
-    """Return dU and dgrid; `needs` is a subset of {"U", "grid"}."""
-    expect_needs(needs, ("U", "grid"))
-    inner = ["points" if need == "grid" else need for need in needs]
-    dU, dpoints = sample_backward(dV, cache.sample, needs=inner)
-    return dU, None if dpoints is None else dpoints * cache.slope
+    """dU = S^T dV (S8) and dgrid = dpoints dx/dg (S12), dx/dg by PyTorch's rules.
+
+    dV : shape of V -> dU : shape of U, dgrid : shape of grid; see `grid_sample_backward`.
+    Raises TypeError, ValueError as `grid_sample_backward`.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, cache = pytorch_grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))
+    >>> pytorch_grid_sample_backward(np.ones_like(V), cache)[1][..., 0].item()  # 5 times W / 2
+    10.0
+    """
+    return grid_sample_backward(dV, cache, needs=needs)
 
 
 def pytorch_grid_sample(
@@ -165,7 +174,28 @@ def pytorch_grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool = False,
 ) -> Array:
-    """`pytorch_grid_sample_forward` without its cache; align_corners=False as in PyTorch."""
+    """`pytorch_grid_sample_forward` without its cache; align_corners=False as in PyTorch.
+
+    Parameters
+    ----------
+    U, grid, mode, padding_mode, align_corners
+        See `pytorch_grid_sample_forward`.
+
+    Returns
+    -------
+    V : (B, H', W', C) or (B, D', H', W', C)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `grid_sample_forward`; "bicubic" of a volume.
+
+    Examples
+    --------
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> pytorch_grid_sample(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2)).item()
+    6.5
+    """
     return pytorch_grid_sample_forward(
         U, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners
     )[0]
@@ -173,7 +203,8 @@ def pytorch_grid_sample(
 
 # -------------------------------------------------------------------------------------- ONNX
 
-ONNX_MODES = {"nearest": "nearest", "linear": "linear", "cubic": "cubic"}
+ONNX_MODES = ("nearest", "linear", "cubic")
+"""ONNX's names of the interpolations; our kernels have the same."""
 
 
 def onnx_grid_sample(
@@ -212,8 +243,14 @@ def onnx_grid_sample(
     cubic with border or reflection gives other values outside of the picture. AffineGrid is
     `affine_grid` with the target grid of the same corner rule; on an axis of size one with
     aligned corners ONNX's reference fails, and ours is 0.
+
+    Examples
+    --------
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> onnx_grid_sample(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2)).item()
+    6.5
     """
-    U, grid = _expect_U_and_grid(U, grid)
+    U, grid = expect_map_and_points(U, "grid", grid)
     expect_choice("mode", mode, ONNX_MODES)
     expect_choice("padding_mode", padding_mode, PADDING_MODES)
     shape = U.shape[1:-1]
@@ -230,7 +267,7 @@ def onnx_grid_sample(
             moved.append(np.where(outside, inner, x))
         points = np.stack(moved, axis=-1)
     padding = padding_of(padding_mode, align_corners)
-    return sample_forward(U, points, kernel=ONNX_MODES[mode], padding=padding)[0]
+    return sample_forward(U, points, kernel=mode, padding=padding)[0]
 
 
 # ------------------------------------------------------------------------------------- SciPy
@@ -271,6 +308,13 @@ def scipy_map_coordinates(U: ArrayLike, points: ArrayLike, *, mode: str = "grid-
     -----
     Order 1 alone: SciPy's higher orders filter the map first, which makes every output depend on
     every pixel, another operator; its order 0 reflects before it rounds.
+
+    Examples
+    --------
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> points = np.array([[2.25, 0.0], [4.0, 0.0]]).reshape(1, 1, 2, 2)
+    >>> scipy_map_coordinates(U, points, mode="mirror").ravel().tolist()
+    [5.25, 4.0]
     """
     expect_choice("mode", mode, SCIPY_MODES)
     return sample_forward(U, points, padding=SCIPY_MODES[mode])[0]

@@ -1,5 +1,7 @@
 r"""The sampler: (U, points) -> V, and its derivatives.
 
+Derivation: ``docs/derivations/sampler.md``, equations S1 to S15.
+
 For a sample at (x, y), in pixels, with a one-dimensional kernel k and U extended by a padding
 (equation 3; volumes have one more factor):
 
@@ -23,16 +25,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.coordinates import (
-    UnnormalizeCache,
-    unnormalize_backward,
-    unnormalize_forward,
-    unnormalize_jvp,
-)
+from stnref.coordinates import to_pixels
 from stnref.kernels import Kernel, get_kernel
 from stnref.padding import PADDINGS, Padding, get_padding
-from stnref.taps import SampleCache, axes_of, factors, gather, locate, scatter
-from stnref.validation import Array, expect_array, expect_choice, expect_finite, expect_needs
+from stnref.taps import SamplingMatrix, locate
+from stnref.validation import AXES, Array, expect_array, expect_choice, expect_finite, expect_needs
+
+
+class SampleCache(NamedTuple):
+    """The map and the matrix that sampled it.
+
+    Attributes
+    ----------
+    U : (B, H, W, C) or (B, D, H, W, C)
+        The input map: a reference, not a copy.
+    S : SamplingMatrix
+        Where the samples lie.
+    """
+
+    U: Array
+    S: SamplingMatrix
+
+    @property
+    def V_shape(self) -> tuple[int, ...]:
+        """Shape of the output: (B, H', W', C) or (B, D', H', W', C)."""
+        return (*self.S.out_shape, self.U.shape[-1])
+
+    @property
+    def points_shape(self) -> tuple[int, ...]:
+        """Shape of the points: (B, H', W', 2) or (B, D', H', W', 3)."""
+        return (*self.S.out_shape, len(self.S.order))
 
 
 def sample_forward(
@@ -80,63 +102,94 @@ def sample_forward(
     >>> V.item()
     5.25
     """
-    U = expect_array("U", U, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
-    d = U.ndim - 2
-    points = expect_array("points", points, (len(U), *"DHW"[3 - d :], d))
-    expect_choice("nonfinite", nonfinite, ("raise", "outside"))
-    if nonfinite == "raise":
-        expect_finite("points", points)
-    cache = locate(U, points, get_kernel(kernel), get_padding(padding))
-    return gather(U, cache, factors(cache)), cache
+    U, points = expect_map_and_points(U, "points", points)
+    expect_known("points", points, nonfinite)
+    S = locate(U.shape[:-1], points, get_kernel(kernel), get_padding(padding))
+    return S @ U, SampleCache(U, S)  # S1
 
 
 def sample_backward(
     dV: ArrayLike, cache: SampleCache, *, needs: Collection[str] = ("U", "points")
 ) -> tuple[Array | None, Array | None]:
-    """Return the gradients to the map and to the coordinates (equations 6 and 7).
+    """dU = S^T dV (S8) and dx = sum_c dV (S_x U), likewise for y (S9): equations 6 and 7.
+
+    dV : shape of V -> dU : shape of U, dpoints : shape of points, per pixel. On the lattice the
+    slope is what the kernel's rule says. `needs` names the gradients to compute, a subset of
+    {"U", "points"}; the other comes as None. dtype: result_type of dV, points, and in dpoints of U.
+    Raises ValueError if dV does not have the shape of V or `needs` names something else, TypeError
+    on the dtype of dV.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, cache = sample_forward(U, np.array([2.25, 0.0]).reshape(1, 1, 1, 2))
+    >>> dU, dpoints = sample_backward(np.ones_like(V), cache)
+    >>> dU.ravel().tolist(), dpoints.ravel().tolist()  # the slope by x is 9 - 4
+    ([0.0, 0.0, 0.75, 0.25], [5.0, -5.25])
+    """
+    dV = expect_array("dV", dV, cache.V_shape)
+    expect_needs(needs, ("U", "points"))
+    return _backward(dV, cache, "U" in needs, "points" in needs)
+
+
+def _backward(
+    dV: Array, cache: SampleCache, needs_U: bool, needs_points: bool
+) -> tuple[Array | None, Array | None]:
+    U, S = cache
+    dU = S.T @ dV if needs_U else None  # S8
+    return dU, points_gradient(dV, S, U) if needs_points else None
+
+
+def points_gradient(dV: Array, S: SamplingMatrix, U: Array) -> Array:
+    """Return the gradient of <dV, S U> by the points.
 
     Parameters
     ----------
     dV : (B, H', W', C)
-        Gradient of the loss with respect to V.
-    cache : SampleCache
-        From `sample_forward`.
-    needs : subset of {"U", "points"}
-        Gradients to compute; the other comes as None.
+    S : SamplingMatrix
+    U : (B, H, W, C)
 
     Returns
     -------
-    dU : shape of U, or None
-        S^T dV.
-    dpoints : shape of points, or None
-        sum_c dV (S_x U), likewise for y: per pixel. On the lattice, what the kernel's rule says.
+    dpoints : (B, H', W', 2) or (B, D', H', W', 3)
+        Per pixel, last axis (x, y) or (x, y, z).
 
-    Raises
-    ------
-    ValueError
-        dV does not have the shape of V, or `needs` names something else.
+    Notes
+    -----
+    dx = sum_c dV (S_x U), likewise for y (S9). Nothing is checked here.
+
+    Examples
+    --------
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, (_, S) = sample_forward(U, np.array([2.25, 0.0]).reshape(1, 1, 1, 2))
+    >>> points_gradient(np.ones_like(V), S, U).ravel().tolist()  # below there are zeros
+    [5.0, -5.25]
     """
-    dV = expect_array("dV", dV, cache.out_shape)
-    expect_needs(needs, ("U", "points"))
-    dU = scatter(dV, cache, factors(cache)) if "U" in needs else None
-    if "points" not in needs:
-        return dU, None
-    slopes = [
-        (dV * gather(cache.U, cache, factors(cache, axis))).sum(axis=-1)
-        for axis in range(len(cache.indices))
-    ]
-    return dU, np.stack(slopes[::-1], axis=-1)  # (B, H', W', 2), (x, y)
+    return np.stack([(dV * (S_a @ U)).sum(axis=-1) for S_a in S.slopes], axis=-1)  # S9
 
 
 def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: SampleCache) -> Array:
-    """Return V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U); a tangent of None is zero."""
+    """V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U) (S7); a tangent of None is zero.
+
+    U_dot : shape of U, points_dot : shape of points, pixels -> V_dot : shape of V. dtype:
+    result_type of all.
+    Raises ValueError if a tangent does not have the shape of its input, TypeError on its dtype.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> _, cache = sample_forward(U, np.array([2.25, 0.0]).reshape(1, 1, 1, 2))
+    >>> sample_jvp(None, np.array([2.0, 0.0]).reshape(1, 1, 1, 2), cache).item()
+    10.0
+    """
     U_dot, points_dot = _expect_tangents("U_dot", U_dot, "points_dot", points_dot, cache)
-    V_dot = np.zeros(cache.out_shape, dtype=np.result_type(cache.U, cache.fraction[0]))
+    return _tangent(cache.S, cache.U, U_dot, points_dot)
+
+
+def _tangent(S: SamplingMatrix, U: Array, U_dot: Array | None, points_dot: Array | None) -> Array:
+    """Return the tangent of S U; S may be one of its derivatives."""
+    V_dot = np.zeros((*S.out_shape, U.shape[-1]), np.result_type(U, S.fraction[0]))
     if U_dot is not None:
-        V_dot = V_dot + gather(U_dot, cache, factors(cache))
+        V_dot = V_dot + S @ U_dot  # S7
     if points_dot is not None:
-        for axis, x_dot in enumerate(axes_of(points_dot)):
-            V_dot = V_dot + x_dot[..., None] * gather(cache.U, cache, factors(cache, axis))
+        for a, S_a in enumerate(S.slopes):
+            V_dot = V_dot + points_dot[..., a, None] * (S_a @ U)  # S7
     return V_dot
 
 
@@ -156,44 +209,109 @@ def sample_double_backward(
     Returns
     -------
     d_dV : (B, H', W', C)
-        S ddU + ddx (S_x U) + ddy (S_y U), the tangent map.
+        S ddU + ddx (S_x U) + ddy (S_y U), the tangent map (S14).
     dU : shape of U
-        S_x^T (ddx dV) + S_y^T (ddy dV).
+        S_x^T (ddx dV) + S_y^T (ddy dV) (S14).
     dpoints : shape of points
-        sum_c dV (S_x ddU + ddx (S_xx U) + ddy (S_xy U)), likewise for y. With the linear kernel
-        S_xx = 0 inside a cell; the delta on a kink is dropped.
+        sum_c dV (S_x ddU + ddx (S_xx U) + ddy (S_xy U)), likewise for y (S15). With the linear
+        kernel S_xx = 0 inside a cell; the delta on a kink is dropped.
 
     Raises
     ------
     TypeError, ValueError
         A dtype or a shape does not fit.
+
+    Examples
+    --------
+    dV/dx = 5 at this point, so the gradient of dx with respect to dV is 5:
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, cache = sample_forward(U, np.array([2.25, 0.0]).reshape(1, 1, 1, 2))
+    >>> ddpoints = np.array([1.0, 0.0]).reshape(1, 1, 1, 2)
+    >>> sample_double_backward(None, ddpoints, np.ones_like(V), cache)[0].item()
+    5.0
     """
-    dV = expect_array("dV", dV, cache.out_shape)
+    dV = expect_array("dV", dV, cache.V_shape)
     ddU, ddpoints = _expect_tangents("ddU", ddU, "ddpoints", ddpoints, cache)
-    d_dV = sample_jvp(ddU, ddpoints, cache)
-    axes = range(len(cache.indices))
-    dU = np.zeros(cache.U.shape, dtype=np.result_type(d_dV, dV))
-    slopes = [np.zeros(dV.shape[:-1], dtype=dU.dtype) for _ in axes]
-    for a in axes:
-        if ddU is not None:
-            slopes[a] += (dV * gather(ddU, cache, factors(cache, a))).sum(axis=-1)
+    return _double_backward(ddU, ddpoints, dV, cache)
+
+
+def _double_backward(
+    ddU: Array | None, ddpoints: Array | None, dV: Array, cache: SampleCache
+) -> tuple[Array, Array, Array]:
+    U, S = cache
+    d_dV = _tangent(S, U, ddU, ddpoints)  # S14
+    dU = np.zeros(U.shape, dtype=np.result_type(d_dV, dV))
+    dpoints = np.zeros(cache.points_shape, dtype=dU.dtype)
+    for a, S_a in enumerate(S.slopes):
+        dpoints[..., a] = (dV * _tangent(S_a, U, ddU, ddpoints)).sum(axis=-1)  # S15
         if ddpoints is not None:
-            dda = axes_of(ddpoints)[a][..., None]  # (B, H', W', 1)
-            dU += scatter(dda * dV, cache, factors(cache, a))
-            for b in axes:
-                S_ab_U = gather(cache.U, cache, factors(cache, a, b))
-                slopes[b] += (dda * dV * S_ab_U).sum(axis=-1)
-    return d_dV, dU, np.stack(slopes[::-1], axis=-1)
+            dU += S_a.T @ (ddpoints[..., a, None] * dV)  # S14
+    return d_dV, dU, dpoints
+
+
+def expect_map_and_points(U: ArrayLike, name: str, points: ArrayLike) -> tuple[Array, Array]:
+    """Check a map and the coordinates at which to sample it.
+
+    Parameters
+    ----------
+    U : (B, H, W, C) or (B, D, H, W, C)
+    name : str
+        What the caller calls the points.
+    points : (B, H', W', 2) or (B, D', H', W', 3)
+
+    Returns
+    -------
+    U, points : arrays
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit, or an axis is empty.
+
+    Examples
+    --------
+    >>> expect_map_and_points(np.zeros((1, 4, 5, 2)), "grid", np.zeros((1, 3, 2)))
+    Traceback (most recent call last):
+        ...
+    ValueError: grid: expected shape (1, H, W, 2), got (1, 3, 2)
+    """
+    U = expect_array("U", U, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
+    d = U.ndim - 2
+    return U, expect_array(name, points, (len(U), *AXES[d], d))
+
+
+def expect_known(name: str, points: Array, nonfinite: str) -> None:
+    """Check that all coordinates are finite, or that the caller takes others as outside.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the points.
+    points : array
+    nonfinite : "raise" or "outside"
+
+    Raises
+    ------
+    ValueError
+        `nonfinite` is neither; as NonFiniteError, it is "raise" and a coordinate is not finite.
+
+    Examples
+    --------
+    >>> expect_known("points", np.array([np.nan]), "outside")
+    """
+    expect_choice("nonfinite", nonfinite, ("raise", "outside"))
+    if nonfinite == "raise":
+        expect_finite(name, points)
 
 
 def _expect_tangents(
     U_name: str, U: ArrayLike | None, points_name: str, points: ArrayLike | None, cache: SampleCache
 ) -> tuple[Array | None, Array | None]:
     """Check a tangent of U and one of the points, either of which may be None."""
-    d = len(cache.indices)
     return (
         None if U is None else expect_array(U_name, U, cache.U.shape),
-        None if points is None else expect_array(points_name, points, (*cache.out_shape[:-1], d)),
+        None if points is None else expect_array(points_name, points, cache.points_shape),
     )
 
 
@@ -201,10 +319,17 @@ def _expect_tangents(
 
 
 class GridSampleCache(NamedTuple):
-    """The caches of the two arrows that `grid_sample_forward` joins."""
+    """The sampler's cache, and the factor from normalised coordinates to pixels.
 
-    unnormalize: UnnormalizeCache
+    Attributes
+    ----------
+    sample : SampleCache
+    slope : (2,) or (3,), or the shape of the grid
+        dx/dg of each coordinate, in pixels; order (x, y) or (x, y, z).
+    """
+
     sample: SampleCache
+    slope: Array
 
 
 MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
@@ -215,7 +340,27 @@ PADDING_MODES = ("zeros", "border", "reflection")
 
 
 def padding_of(padding_mode: str, align_corners: bool) -> Padding:
-    """Return the padding that the field's name means under that corner rule."""
+    """Return the padding that the field's name means under that corner rule.
+
+    Parameters
+    ----------
+    padding_mode : "zeros", "border" or "reflection"
+    align_corners : bool
+
+    Returns
+    -------
+    padding : Padding
+
+    Raises
+    ------
+    ValueError
+        The name is none of these.
+
+    Examples
+    --------
+    >>> padding_of("reflection", align_corners=False).__name__
+    'reflection_edges'
+    """
     expect_choice("padding_mode", padding_mode, PADDING_MODES)
     if padding_mode == "reflection":
         padding_mode = "reflection_centres" if align_corners else "reflection_edges"
@@ -258,50 +403,84 @@ def grid_sample_forward(
     ------
     TypeError, ValueError
         As `sample_forward`.
+
+    Examples
+    --------
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, _ = grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))  # at x = 2.25
+    >>> V.item()
+    5.25
     """
-    U = expect_array("U", U, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
-    d = U.ndim - 2
-    grid = expect_array("grid", grid, (len(U), *"DHW"[3 - d :], d))
+    U, grid = expect_map_and_points(U, "grid", grid)
     expect_choice("mode", mode, MODES)
     padding = padding_of(padding_mode, align_corners)
-    expect_choice("nonfinite", nonfinite, ("raise", "outside"))
-    if nonfinite == "raise":
-        expect_finite("grid", grid)
-    points, unnormalize_cache = unnormalize_forward(
-        grid, U.shape[1:-1], align_corners=align_corners
-    )
-    V, sample_cache = sample_forward(
-        U, points, kernel=MODES[mode], padding=padding, nonfinite=nonfinite
-    )
-    return V, GridSampleCache(unnormalize_cache, sample_cache)
+    expect_known("grid", grid, nonfinite)
+    points, slope = to_pixels(grid, U.shape[1:-1], align_corners)
+    expect_known("points", points, nonfinite)  # the largest numbers overflow
+    S = locate(U.shape[:-1], points, get_kernel(MODES[mode]), padding)
+    return S @ U, GridSampleCache(SampleCache(U, S), slope)
 
 
 def grid_sample_backward(
     dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:
-    """Return dU and dgrid, see `sample_backward`; `needs` is a subset of {"U", "grid"}."""
+    """dU = S^T dV (S8) and dgrid = dpoints dx/dg, with the dpoints of S9 (S12).
+
+    dV : shape of V -> dU : shape of U, dgrid : shape of grid. `needs` names the gradients to
+    compute, a subset of {"U", "grid"}; the other comes as None. dtype: as `sample_backward`.
+    Raises ValueError if dV does not have the shape of V or `needs` names something else, TypeError
+    on the dtype of dV.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, cache = grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))
+    >>> _, dgrid = grid_sample_backward(np.ones_like(V), cache, needs=["grid"])
+    >>> dgrid.ravel().tolist()  # 5 per pixel, times (W - 1) / 2; H = 1
+    [7.5, -0.0]
+    """
+    dV = expect_array("dV", dV, cache.sample.V_shape)
     expect_needs(needs, ("U", "grid"))
-    dU, dpoints = sample_backward(
-        dV, cache.sample, needs=["points" if need == "grid" else need for need in needs]
-    )
-    return dU, None if dpoints is None else unnormalize_backward(dpoints, cache.unnormalize)
+    dU, dpoints = _backward(dV, cache.sample, "U" in needs, "grid" in needs)
+    return dU, None if dpoints is None else dpoints * cache.slope  # S12
 
 
 def grid_sample_jvp(
     U_dot: ArrayLike | None, grid_dot: ArrayLike | None, cache: GridSampleCache
 ) -> Array:
-    """Return V_dot, see `sample_jvp`; a tangent of None is zero."""
-    points_dot = None if grid_dot is None else unnormalize_jvp(grid_dot, cache.unnormalize)
-    return sample_jvp(U_dot, points_dot, cache.sample)
+    """V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U), x_dot = gx_dot dx/dg (S7); None is zero.
+
+    U_dot : shape of U, grid_dot : shape of grid -> V_dot : shape of V. dtype: result_type of all.
+    Raises ValueError if a tangent does not have the shape of its input, TypeError on its dtype.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> _, cache = grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))
+    >>> grid_sample_jvp(None, np.array([2.0, 0.0]).reshape(1, 1, 1, 2), cache).item()
+    15.0
+    """
+    U_dot, grid_dot = _expect_tangents("U_dot", U_dot, "grid_dot", grid_dot, cache.sample)
+    points_dot = None if grid_dot is None else grid_dot * cache.slope  # S12
+    return _tangent(cache.sample.S, cache.sample.U, U_dot, points_dot)
 
 
 def grid_sample_double_backward(
     ddU: ArrayLike | None, ddgrid: ArrayLike | None, dV: ArrayLike, cache: GridSampleCache
 ) -> tuple[Array, Array, Array]:
-    """Return d_dV, dU and dgrid, see `sample_double_backward`."""
-    ddpoints = None if ddgrid is None else unnormalize_jvp(ddgrid, cache.unnormalize)
-    d_dV, dU, dpoints = sample_double_backward(ddU, ddpoints, dV, cache.sample)
-    return d_dV, dU, unnormalize_backward(dpoints, cache.unnormalize)
+    """d_dV, dU and dgrid: `sample_double_backward` between two factors dx/dg (S12, S14, S15).
+
+    ddU : shape of U, ddgrid : shape of grid, dV : shape of V -> d_dV : shape of V, dU : shape of
+    U, dgrid : shape of grid. ddU or ddgrid may be None for zero. dtype: result_type of all.
+    Raises ValueError if one does not have the shape of its output, TypeError on its dtype.
+
+    >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
+    >>> V, cache = grid_sample_forward(U, np.array([0.5, 0.0]).reshape(1, 1, 1, 2))
+    >>> ddgrid = np.array([1.0, 0.0]).reshape(1, 1, 1, 2)
+    >>> grid_sample_double_backward(None, ddgrid, np.ones_like(V), cache)[0].item()
+    7.5
+    """
+    dV = expect_array("dV", dV, cache.sample.V_shape)
+    ddU, ddgrid = _expect_tangents("ddU", ddU, "ddgrid", ddgrid, cache.sample)
+    ddpoints = None if ddgrid is None else ddgrid * cache.slope  # S12
+    d_dV, dU, dpoints = _double_backward(ddU, ddpoints, dV, cache.sample)
+    return d_dV, dU, dpoints * cache.slope  # S12
 
 
 def grid_sample(
@@ -316,6 +495,21 @@ def grid_sample(
     """Sample U at normalised coordinates; channels last, align_corners=True, unlike PyTorch.
 
     `grid_sample_forward` without its cache; see there.
+
+    Parameters
+    ----------
+    U, grid, mode, padding_mode, align_corners, nonfinite
+        See `grid_sample_forward`.
+
+    Returns
+    -------
+    V : (B, H', W', C) or (B, D', H', W', C)
+        dtype ``numpy.result_type(U, grid)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sample_forward`.
 
     Examples
     --------

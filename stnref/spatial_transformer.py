@@ -1,5 +1,7 @@
 r"""The spatial transformer module: one layer out of the three parts.
 
+Derivation: ``docs/derivations/sampler.md``, equations S18 and S19.
+
     U -> localisation net -> regression -> theta -> transform -> grid -> sample(U, grid) -> V
 
 U feeds two branches, so its gradient has two terms, that of the sampler and that of the
@@ -19,7 +21,7 @@ from stnref.nn.linear import Linear
 from stnref.nn.sequential import prefixed, under
 from stnref.sampler import GridSampleCache, grid_sample_backward, grid_sample_forward
 from stnref.transforms.registry import Transform, get_transform
-from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import AXES, Array, expect_array, expect_needs, expect_sizes
 
 
 class SpatialTransformerCache(NamedTuple):
@@ -78,7 +80,18 @@ class SpatialTransformer:
         self.regression = Linear(n_features, transform.n_params)
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
-        """Draw the localisation net; the regression starts at zero weights and identity bias."""
+        """Draw the localisation net; the regression starts at zero weights and identity bias.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        dtype : float32 or float64
+
+        Returns
+        -------
+        params : dict of str to array
+            Keys "localisation.…" and "regression.W", "regression.b".
+        """
         start = {
             "W": np.zeros(self.regression.shape, dtype),
             "b": self.transform.identity.astype(dtype),
@@ -91,7 +104,20 @@ class SpatialTransformer:
     def forward(
         self, U: ArrayLike, params: Params | None = None
     ) -> tuple[Array, SpatialTransformerCache]:
-        """Return V (B, H', W', C), or (B, D', H', W', C), and the cache.
+        """Sample U where the localisation net says: V = sample(U, grid(theta(U))).
+
+        Parameters
+        ----------
+        U : (B, H, W, C) or (B, D, H, W, C)
+            Input map.
+        params : dict of str to array, optional
+            From `init`; the layers may have none.
+
+        Returns
+        -------
+        V : (B, H', W', C) or (B, D', H', W', C)
+        cache : SpatialTransformerCache
+            With theta and the grid.
 
         Raises
         ------
@@ -101,7 +127,7 @@ class SpatialTransformer:
         NonFiniteError
             theta sends the grid to a NaN or to infinity: training has diverged.
         """
-        U = expect_array("U", U, ("B", *"DHW"[3 - len(self.out_shape) :], "C"))
+        U = expect_array("U", U, ("B", *AXES[len(self.out_shape)], "C"))
         features, localisation = self.localisation.forward(U, under("localisation", params))
         theta, regression = self.regression.forward(features, under("regression", params))
         grid, transform = self.transform.forward(theta)
@@ -111,7 +137,12 @@ class SpatialTransformer:
     def backward(
         self, dV: ArrayLike, cache: SpatialTransformerCache, *, needs: Collection[str] = NEEDS
     ) -> tuple[Array | None, Params]:
-        """Return dU with both its terms, or None, and the gradients to the parameters."""
+        """dU = dU_sampler + dU_localisation, and dparams (S19).
+
+        dV : shape of V -> dU : shape of U, or None, dparams : keyed like params. `needs` names
+        the gradients to compute, a subset of {"X", "params"}, where X is U.
+        Raises ValueError if dV does not have the shape of V or `needs` names something else.
+        """
         expect_needs(needs, NEEDS)
         inputs = ("U", "grid") if "X" in needs else ("grid",)
         dU, dgrid = grid_sample_backward(dV, cache.sample, needs=inputs)
@@ -125,7 +156,7 @@ class SpatialTransformer:
             dfeatures, cache.localisation, needs=needs
         )
         if dU is not None and dU_localisation is not None:
-            dU = dU + dU_localisation
+            dU = dU + dU_localisation  # S19
         return dU, {
             **prefixed("localisation", dlocalisation),
             **prefixed("regression", dregression),

@@ -1,5 +1,7 @@
 r"""Forward mapping: push pixels to points, the transpose of sampling.
 
+Derivation: ``docs/derivations/sampler.md``, equations S16 and S17.
+
     canvas = S^T image,        dimage = S dcanvas,        dx = sum_c image (S_x dcanvas)
 
 with the matrix S of `stnref.taps`. It leaves holes where nothing lands and adds up where much
@@ -16,40 +18,32 @@ from numpy.typing import ArrayLike
 
 from stnref.kernels import Kernel, get_kernel
 from stnref.padding import Padding, get_padding
-from stnref.taps import SampleCache, axes_of, factors, gather, locate, scatter
-from stnref.validation import (
-    Array,
-    expect_array,
-    expect_choice,
-    expect_finite,
-    expect_needs,
-    expect_sizes,
-)
+from stnref.sampler import expect_known, points_gradient
+from stnref.taps import SamplingMatrix, locate
+from stnref.validation import Array, expect_array, expect_needs, expect_sizes
 
 
 class SplatCache(NamedTuple):
-    """What `splat_backward` wants, and the weight that tells the holes.
+    """What the gradients of a splat want, and the weight that tells the holes.
 
     Attributes
     ----------
-    image : (B, H', W', C + 1)
-        The image with a channel of ones.
-    sample : SampleCache
+    image : (B, H', W', C)
+        A reference, not a copy.
+    S : SamplingMatrix
         Where its pixels land.
-    canvas : (B, H, W, C + 1)
-        What landed: S^T image, before a normalisation.
+    canvas : (B, H, W, C)
+        What came out.
+    weight : (B, H, W)
+        Sum of the weights that each pixel of the canvas got: zero in a hole.
     normalize : bool
     """
 
     image: Array
-    sample: SampleCache
+    S: SamplingMatrix
     canvas: Array
+    weight: Array
     normalize: bool
-
-    @property
-    def weight(self) -> Array:
-        """Sum of the weights that each pixel of the canvas got, (B, H, W): zero in a hole."""
-        return self.canvas[..., -1]
 
 
 def splat_forward(
@@ -102,79 +96,82 @@ def splat_forward(
     d = image.ndim - 2
     sizes = expect_sizes("shape", shape, (d,))
     points = expect_array("points", points, (*image.shape[:-1], d))
-    expect_choice("nonfinite", nonfinite, ("raise", "outside"))
-    if nonfinite == "raise":
-        expect_finite("points", points)
-    image = np.concatenate([image, np.ones_like(image[..., :1])], axis=-1)
-    blank = np.zeros((len(image), *sizes, image.shape[-1]), dtype=image.dtype)
-    sample = locate(blank, points, get_kernel(kernel), get_padding(padding))
-    canvas = scatter(image, sample, factors(sample))  # (B, H, W, C + 1)
-    cache = SplatCache(image, sample, canvas, normalize)
-    return _mean(canvas) if normalize else canvas[..., :-1], cache
+    expect_known("points", points, nonfinite)
+    S = locate((len(image), *sizes), points, get_kernel(kernel), get_padding(padding))
+    weight = (S.T @ np.ones_like(image[..., :1]))[..., 0]
+    canvas = S.T @ image
+    if normalize:
+        canvas = _per_weight(canvas, weight)
+    return canvas, SplatCache(image, S, canvas, weight, normalize)
 
 
-def _mean(canvas: Array) -> Array:
-    """Divide the sums by the last channel, the sum of the weights; 0 where that is 0."""
-    weight = canvas[..., -1:]
-    return np.where(weight == 0, 0, canvas[..., :-1] / np.where(weight == 0, 1, weight))
+def _per_weight(sums: Array, weight: Array) -> Array:
+    """Divide by the weight that landed; 0 in a hole, where it is 0."""
+    hole = (weight == 0)[..., None]
+    return np.where(hole, 0, sums / np.where(hole, 1, weight[..., None]))
 
 
 def splat_backward(
     dcanvas: ArrayLike, cache: SplatCache, *, needs: Collection[str] = ("image", "points")
 ) -> tuple[Array | None, Array | None]:
-    """Return dimage = S dcanvas and dx = sum_c image (S_x dcanvas), likewise for y.
+    """dimage = S dcanvas and dx = sum_c image (S_x dcanvas), likewise for y (S16).
 
-    With ``normalize`` the canvas is N / w, N = S^T image and w = S^T 1: then these are of
-    dN = dcanvas / w and dw = -sum_c dcanvas N / w^2 in its place; both are 0 in a hole.
+    With ``normalize``, of dN = dcanvas / w and dw = -sum_c dN canvas instead; 0 in a hole (S17).
 
-    Raises
-    ------
-    ValueError
-        dcanvas does not have the shape of the canvas, or `needs` names something else.
+    dcanvas : shape of canvas -> dimage : shape of image, dpoints : shape of points, per pixel.
+    `needs` names the gradients to compute, a subset of {"image", "points"}; the other is None.
+    Raises ValueError if dcanvas does not have the shape of the canvas or `needs` names something
+    else, TypeError on the dtype of dcanvas.
+
+    >>> points = np.array([[0.25, 0], [0.25, 0]]).reshape(1, 1, 2, 2)
+    >>> _, cache = splat_forward(np.array([8.0, 4.0]).reshape(1, 1, 2, 1), points, (1, 3))
+    >>> dimage, dpoints = splat_backward(np.array([1.0, 3.0, 0.0]).reshape(1, 1, 3, 1), cache)
+    >>> dimage.ravel().tolist(), dpoints[..., 0].ravel().tolist()
+    ([1.5, 1.5], [16.0, 8.0])
     """
-    image, sample, canvas, normalize = cache
-    dcanvas = expect_array("dcanvas", dcanvas, (*canvas.shape[:-1], canvas.shape[-1] - 1))
+    image, S, canvas, weight, normalize = cache
+    dcanvas = expect_array("dcanvas", dcanvas, canvas.shape)
     expect_needs(needs, ("image", "points"))
-    dweight = np.zeros_like(dcanvas[..., :1])
+    dN = _per_weight(dcanvas, weight) if normalize else dcanvas  # S17
+    dimage = S @ dN if "image" in needs else None  # S16
+    if "points" not in needs:
+        return dimage, None
+    dpoints = points_gradient(image, S, dN)  # S16
     if normalize:
-        hole, weight = canvas[..., -1:] == 0, canvas[..., -1:]
-        dcanvas = np.where(hole, 0, dcanvas / np.where(hole, 1, weight))
-        dweight = -(dcanvas * _mean(canvas)).sum(axis=-1, keepdims=True)
-    dsums = np.concatenate([dcanvas, dweight], axis=-1)  # (B, H, W, C + 1)
-    dimage = dpoints = None
-    if "image" in needs:
-        dimage = gather(dsums, sample, factors(sample))[..., :-1]
-    if "points" in needs:
-        slopes = [
-            (image * gather(dsums, sample, factors(sample, axis))).sum(axis=-1)
-            for axis in range(len(sample.indices))
-        ]
-        dpoints = np.stack(slopes[::-1], axis=-1)
+        dw = -(dN * canvas).sum(axis=-1, keepdims=True)  # S17
+        dpoints = dpoints + points_gradient(np.ones_like(image[..., :1]), S, dw)  # S16
     return dimage, dpoints
 
 
 def splat_jvp(
     image_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: SplatCache
 ) -> Array:
-    """Return canvas_dot = S^T image_dot + S_x^T (x_dot image) + …; None is zero.
+    """canvas_dot = S^T image_dot + S_x^T (x_dot image) + S_y^T (y_dot image) (S16); None is zero.
 
-    With ``normalize`` it is (N_dot - w_dot N / w) / w.
+    With ``normalize`` it is (N_dot - w_dot canvas) / w, 0 in a hole (S17).
+
+    image_dot : shape of image, points_dot : shape of points, pixels -> canvas_dot : shape of
+    canvas.
+    Raises ValueError if a tangent does not have the shape of its input, TypeError on its dtype.
+
+    >>> points = np.array([[0.25, 0], [0.25, 0]]).reshape(1, 1, 2, 2)
+    >>> _, cache = splat_forward(np.array([8.0, 4.0]).reshape(1, 1, 2, 1), points, (1, 3))
+    >>> splat_jvp(np.array([4.0, 0.0]).reshape(1, 1, 2, 1), None, cache).ravel().tolist()
+    [3.0, 1.0, 0.0]
     """
-    image, sample, canvas, normalize = cache
-    sums_dot = np.zeros(canvas.shape, dtype=canvas.dtype)
+    image, S, canvas, weight, normalize = cache
+    canvas_dot = np.zeros_like(canvas)
+    weight_dot = np.zeros_like(weight)[..., None]  # (B, H, W, 1)
     if image_dot is not None:
-        shape = (*image.shape[:-1], image.shape[-1] - 1)
-        image_dot = expect_array("image_dot", image_dot, shape)
-        image_dot = np.concatenate([image_dot, np.zeros_like(image_dot[..., :1])], axis=-1)
-        sums_dot = sums_dot + scatter(image_dot, sample, factors(sample))
+        canvas_dot = canvas_dot + S.T @ expect_array("image_dot", image_dot, image.shape)  # S16
     if points_dot is not None:
-        d = len(sample.indices)
-        points_dot = expect_array("points_dot", points_dot, (*image.shape[:-1], d))
-        for axis, x_dot in enumerate(axes_of(points_dot)):
-            moved = x_dot[..., None] * image
-            sums_dot = sums_dot + scatter(moved, sample, factors(sample, axis))
+        shape = (*image.shape[:-1], len(S.order))
+        points_dot = expect_array("points_dot", points_dot, shape)
+        for a, S_a in enumerate(S.slopes):
+            x_dot = points_dot[..., a, None]  # (B, H', W', 1)
+            canvas_dot = canvas_dot + S_a.T @ (x_dot * image)  # S16
+            if normalize:
+                weight_dot = weight_dot + S_a.T @ x_dot
     if not normalize:
-        return sums_dot[..., :-1]
-    hole, weight = canvas[..., -1:] == 0, canvas[..., -1:]
-    canvas_dot = sums_dot[..., :-1] - sums_dot[..., -1:] * _mean(canvas)
-    return np.where(hole, 0, canvas_dot / np.where(hole, 1, weight))
+        return canvas_dot
+    return _per_weight(canvas_dot - weight_dot * canvas, weight)  # S17

@@ -1,120 +1,193 @@
 r"""Taps: which pixels each sample reads, and how much of each. The matrix S and its transpose.
 
 A sample at (x, y) reads the lattice points around it with the weights k(x - m) k(y - n). Number
-the pixels of a picture and its samples: the weights are a sparse matrix S, a row for each
-sample. `locate` finds its pattern once; `factors` forms k, k' or k'' along each axis when they
-are wanted; `gather` applies S and `scatter` its transpose, and they are the only places that
-read or write pixels by index. What uses them need not know how they do it.
+the pixels of all pictures and all samples: the weights are a sparse matrix S, a row for each
+sample (derivation: ``docs/derivations/sampler.md``, equations S5 and S6).
+
+    V = S @ U        dU = S.T @ dV        S_x, S_y = S.slopes
+
+`locate` finds the pattern of S once. S applies itself and its transpose, and these two are the
+only places that read or write pixels by index; what uses them need not know how they do it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from functools import reduce
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from stnref.kernels import Kernel
 from stnref.padding import Padding
 from stnref.validation import Array
 
+BLOCK = 2**17
+"""Numbers that are read or written at a time: in float64 a megabyte, which a cache holds."""
 
-class SampleCache(NamedTuple):
-    """Where the samples lie. P = H' W' samples a picture; axes in array order, rows first.
+
+class SamplingMatrix(NamedTuple):
+    """The matrix S of P = B H' W' samples, or one of its derivatives S_x, S_y, S_xx, ….
+
+    ``S @ U`` is V, ``S.T @ dV`` is dU, for arrays with channels last: (B, H, W, C) and
+    (B, H', W', C). Their dtype is ``numpy.result_type`` of the array and the points.
 
     Attributes
     ----------
-    U : (B, H, W, C)
-        The input map: a reference, not a copy.
-    out_shape : tuple
-        (B, H', W', C), the shape of V.
+    in_shape : (B, H, W) or (B, D, H, W)
+    out_shape : (B, H', W') or (B, D', H', W')
     kernel : Kernel
-    indices : for each axis, (2 * support, B, P)
-        The pixels that a sample reads, after padding; the tap comes first.
-    inside : for each axis, (2 * support, B, P)
-        False where the padding puts a zero in the pixel's place.
-    fraction : for each axis, (B, P)
+    pixel : for each of x, y (and z), int (taps, P)
+        The axis's share of the number of the pixel that is read, after padding: the shares
+        of all axes sum to it. Along an axis there are ``2 * kernel.support`` taps.
+    outside : for each axis, bool (taps, P)
+        True where the padding puts a zero in the pixel's place.
+    fraction : for each axis, (P,)
         Distance in pixels from the cell's first lattice point: x - floor(x).
+    order : for each axis, int
+        How often its k is differentiated: S is (0, 0), S_x is (1, 0), S_xy is (1, 1).
+
+    Examples
+    --------
+    Two samples of a row of three pixels, at x = 0.25 and x = 2:
+
+    >>> from stnref.kernels import linear
+    >>> from stnref.padding import zeros
+    >>> points = np.array([[0.25, 0.0], [2.0, 0.0]]).reshape(1, 1, 2, 2)
+    >>> S = locate((1, 1, 3), points, linear(), zeros)
+    >>> (S @ np.array([8.0, 4.0, 5.0]).reshape(1, 1, 3, 1)).ravel().tolist()
+    [7.0, 5.0]
+    >>> (S.T @ np.array([1.0, 10.0]).reshape(1, 1, 2, 1)).ravel().tolist()
+    [0.75, 0.25, 10.0]
     """
 
-    U: Array
+    in_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
     kernel: Kernel
-    indices: list[NDArray[np.intp]]
-    inside: list[NDArray[np.bool_]]
+    pixel: list[NDArray[np.intp]]
+    outside: list[NDArray[np.bool_]]
     fraction: list[Array]
+    order: tuple[int, ...]
+
+    @property
+    def slopes(self) -> list[SamplingMatrix]:
+        """The derivatives by x, y (and z): S_x, S_y of S; S_xx, S_xy of S_x."""
+        axes = range(len(self.order))
+        orders = [tuple(self.order[b] + (a == b) for b in axes) for a in axes]
+        return [self._replace(order=order) for order in orders]
+
+    @property
+    def T(self) -> Transposed:
+        """S transposed."""
+        return Transposed(self)
+
+    def __matmul__(self, U: Array) -> Array:
+        C = U.shape[-1]
+        U = U.reshape(-1, C)  # (B H W, C)
+        V = np.empty((len(self.fraction[0]), C), np.result_type(U, self.fraction[0]))
+        for rows, pixel, outside, weight in self._blocks(C):
+            read = U.take(pixel, axis=0)  # (taps, rows, C)
+            read.reshape(-1, C)[np.flatnonzero(outside)] = 0
+            V[rows] = (weight[..., None] * read).sum(axis=0)  # S5
+        return V.reshape(*self.out_shape, C)
+
+    def _blocks(self, C: int) -> Iterator[tuple[slice, NDArray[np.intp], NDArray[np.bool_], Array]]:
+        """Yield the entries, some rows of S at a time: rows, pixel, outside, weight, (taps, rows).
+
+        The taps of a sample are all combinations of the taps along its axes.
+        """
+        offset = _offsets(self.kernel)
+        k = (self.kernel.k, self.kernel.dk, self.kernel.d2k)
+        weight = [
+            k[order](f - offset.astype(f.real.dtype))  # (taps, P); S3, S6
+            for order, f in zip(self.order, self.fraction, strict=True)
+        ]
+        step = max(BLOCK // (len(offset) ** len(weight) * C), 1)
+        for start in range(0, len(self.fraction[0]), step):
+            rows = slice(start, start + step)
+            yield (
+                rows,
+                _combine(np.add, self.pixel, rows),
+                _combine(np.logical_or, self.outside, rows),
+                _combine(np.multiply, weight, rows),  # S5
+            )
 
 
-def offsets(kernel: Kernel, dtype: DTypeLike) -> Array:
-    """Return the offsets of the taps from the cell, as floats: (2 * support, 1, 1)."""
-    return np.arange(1 - kernel.support, kernel.support + 1, dtype=dtype)[:, None, None]
+class Transposed(NamedTuple):
+    """S transposed: ``S.T @ dV`` is dU."""
+
+    S: SamplingMatrix
+
+    def __matmul__(self, dV: Array) -> Array:
+        S, C = self.S, dV.shape[-1]
+        dV = dV.reshape(-1, C)  # (P, C)
+        dU = np.zeros(prod(S.in_shape) * C, np.result_type(dV, S.fraction[0]))
+        for rows, pixel, outside, weight in S._blocks(C):
+            inside = np.flatnonzero(~outside)
+            part = (weight[..., None] * dV[rows]).reshape(-1, C).take(inside, axis=0)
+            # One flat index: numpy adds single elements several times faster than rows.
+            index = pixel.take(inside)[:, None] * C + np.arange(C)
+            np.add.at(dU, index.ravel(), part.ravel())  # S8
+        return dU.reshape(*S.in_shape, C)
 
 
-def locate(U: Array, points: Array, kernel: Kernel, padding: Padding) -> SampleCache:
-    """Find, for each axis, the pixels that each sample reads. (x, y) becomes (row, column)."""
-    B, *sizes, C = U.shape
-    axes = [x.reshape(B, -1) for x in axes_of(points)]  # (B, P) each
-    finite = np.logical_and.reduce([np.isfinite(x) for x in axes])  # (B, P)
-    taps = offsets(kernel, points.real.dtype)
-    indices, insides, fractions = [], [], []
-    for x, n in zip(axes, sizes, strict=True):
+def locate(
+    in_shape: Sequence[int], points: Array, kernel: Kernel, padding: Padding
+) -> SamplingMatrix:
+    """Find the pixels that each sample reads. Here (x, y) becomes (row, column).
+
+    Parameters
+    ----------
+    in_shape : (B, H, W) or (B, D, H, W)
+        Shape of the map without its channels.
+    points : (B, H', W', 2) or (B, D', H', W', 3)
+        In pixels, last axis (x, y) or (x, y, z). A sample that is not finite reads nothing.
+    kernel : Kernel
+    padding : Padding
+
+    Returns
+    -------
+    S : SamplingMatrix
+
+    Notes
+    -----
+    Nothing is checked here: `sample_forward` does that.
+
+    Examples
+    --------
+    >>> from stnref.kernels import linear
+    >>> from stnref.padding import border
+    >>> S = locate((1, 2, 3), np.array([2.25, 0.5]).reshape(1, 1, 1, 2), linear(), border)
+    >>> [taps.ravel().tolist() for taps in S.pixel]  # columns 2 and 2, rows 0 and 1 of three
+    [[2, 2], [0, 3]]
+    """
+    B, *sizes = in_shape
+    finite = np.isfinite(points).all(axis=-1).ravel()  # (P,)
+    pixel, outside, fraction = [], [], []
+    stride = 1  # from a pixel's number to the next one's along the axis
+    for x, n in zip(points.reshape(-1, len(sizes)).T, sizes[::-1], strict=True):  # x: (P,)
         x = np.where(finite, x, 0)
         cell = np.floor(x.real)
-        m, m_inside = padding(cell + taps, n)  # (taps, B, P)
-        indices.append(m)
-        insides.append(m_inside & finite)
-        fractions.append(x - cell)
-    return SampleCache(U, (*points.shape[:-1], C), kernel, indices, insides, fractions)
+        m, inside = padding(cell + _offsets(kernel).astype(cell.dtype), n)  # (taps, P)
+        pixel.append(m * stride)
+        outside.append(~(inside & finite))
+        fraction.append(x - cell)
+        stride *= n
+    pixel[-1] += np.repeat(np.arange(B) * stride, len(finite) // B)  # each picture's first pixel
+    order = (0,) * len(sizes)
+    return SamplingMatrix(
+        tuple(in_shape), points.shape[:-1], kernel, pixel, outside, fraction, order
+    )
 
 
-def factors(cache: SampleCache, *slopes: int) -> list[Array]:
-    """Return k(x - m) for each axis and tap, differentiated once for each axis in `slopes`."""
-    k = cache.kernel
-    result = []
-    for axis, fraction in enumerate(cache.fraction):
-        t = fraction - offsets(k, fraction.real.dtype)  # (taps, B, P)
-        result.append((k.k, k.dk, k.d2k)[slopes.count(axis)](t))
-    return result
+def _offsets(kernel: Kernel) -> NDArray[np.int64]:
+    """Return the distances of the taps from the cell: (taps, 1)."""
+    return np.arange(1 - kernel.support, kernel.support + 1)[:, None]
 
 
-def axes_of(array: Array) -> list[Array]:
-    """Split the last axis, (x, y), into its components, rows first: [y, x], each (B, H', W')."""
-    return [array[..., a] for a in reversed(range(array.shape[-1]))]
-
-
-def entries(
-    cache: SampleCache, weights: Sequence[Array]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_], Array]]:
-    """Yield the entries of S tap by tap: pixel number, whether it is there, weight; each (B, P)."""
-    B, *sizes, _ = cache.U.shape
-    first = np.arange(B)[:, None] * prod(sizes)  # (B, 1), number of each picture's first pixel
-    for tap in product(range(len(weights[0])), repeat=len(sizes)):
-        position = [m[t] for m, t in zip(cache.indices, tap, strict=True)]
-        inside = [m[t] for m, t in zip(cache.inside, tap, strict=True)]
-        weight = [k[t] for k, t in zip(weights, tap, strict=True)]
-        pixel = first + np.ravel_multi_index(position, sizes)
-        yield pixel, np.logical_and.reduce(inside), prod(weight[1:], start=weight[0])
-
-
-def gather(U: Array, cache: SampleCache, weights: Sequence[Array]) -> Array:
-    """Apply S: V[b, i] = sum over the taps of weight * U[b, n, m]."""
-    pixels = U.reshape(-1, U.shape[-1])  # (B H W, C)
-    V: Array | int = 0
-    for pixel, inside, weight in entries(cache, weights):
-        V = V + np.where(inside[..., None], weight[..., None] * pixels.take(pixel, axis=0), 0)
-    return np.reshape(V, (*cache.out_shape[:-1], U.shape[-1]))
-
-
-def scatter(dV: Array, cache: SampleCache, weights: Sequence[Array]) -> Array:
-    """Apply S transposed: dU[b, n, m] += weight * dV[b, i] over the taps."""
-    C = dV.shape[-1]
-    dV = dV.reshape(*cache.fraction[0].shape, C)  # (B, P, C)
-    dU = np.zeros(cache.U.size, dtype=np.result_type(dV, weights[0]))
-    for pixel, inside, weight in entries(cache, weights):
-        entry = (weight[..., None] * dV)[inside]
-        # One flat index: numpy adds single elements several times faster than rows.
-        np.add.at(dU, (pixel[inside][:, None] * C + np.arange(C)).ravel(), entry.ravel())
-    return dU.reshape(cache.U.shape)
+def _combine(operation: np.ufunc, axes: list[NDArray[Any]], rows: slice) -> NDArray[Any]:
+    """Combine the taps of x, y (and z), each with each: (taps, rows), those of x the fastest."""
+    first, *others = (taps[:, rows] for taps in reversed(axes))
+    return reduce(lambda a, b: operation(a[:, None], b).reshape(-1, b.shape[-1]), others, first)

@@ -54,9 +54,23 @@ class Case(NamedTuple):
     def grid(self, *, align_corners: bool = True) -> Array:
         """Return the points in normalised coordinates.
 
-        The division rounds: what lay on the lattice may not lie there any more, but for sizes
-        where n - 1 or n is a power of two. An axis of size one has no inverse with aligned
-        corners.
+        Parameters
+        ----------
+        align_corners : bool
+            See `target_grid`.
+
+        Returns
+        -------
+        grid : shape of points
+            The division rounds: what lay on the lattice may not lie there any more, but for
+            sizes where n - 1 or n is a power of two. An axis of size one has no inverse with
+            aligned corners.
+
+        Examples
+        --------
+        >>> case = cases()["on the lattice"]  # of 4 x 5 pixels
+        >>> case.points[0, 0, 0].tolist(), case.grid()[0, 0, 0].tolist()
+        ([1.0, 0.0], [-0.5, -1.0])
         """
         return normalize(self.points, self.U.shape[1:-1], align_corners=align_corners)
 
@@ -74,12 +88,19 @@ def cases(
 
     Returns
     -------
-    dict of str to Case
+    cases : dict of str to Case
+        Name -> problem and solution.
 
     Raises
     ------
     ValueError
         An option is none of these.
+
+    Examples
+    --------
+    >>> case = cases()["one sample"]
+    >>> case.note, case.V.shape
+    ('an output of one pixel', (2, 1, 1, 2))
     """
     expect_choice("kernel", kernel, loops.KERNELS)
     expect_choice("padding", padding, ("zeros", "border", *loops.FOLDS))

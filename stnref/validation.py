@@ -18,6 +18,10 @@ Array: TypeAlias = NDArray[Any]
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
 
 
+AXES = {2: ("H", "W"), 3: ("D", "H", "W")}
+"""Names of the axes of a picture, and of a volume, for `expect_array`."""
+
+
 class NonFiniteError(ValueError):
     """A coordinate is NaN or infinite where a position is needed."""
 
@@ -38,6 +42,11 @@ def expect_array(
         ``"..."`` any number of axes. No shape accepts every shape.
     allow_empty : bool
         Whether an axis may have size zero.
+
+    Returns
+    -------
+    array : array
+        `value` itself, if it is an array.
 
     Raises
     ------
@@ -86,7 +95,26 @@ def _text(pattern: Sequence[int | str]) -> str:
 
 
 def expect_finite(name: str, array: Array) -> None:
-    """Raise `NonFiniteError`, naming the first index, unless all of `array` is finite."""
+    """Raise `NonFiniteError`, naming the first index, unless all of `array` is finite.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    array : array
+
+    Raises
+    ------
+    NonFiniteError
+        An entry is NaN or infinite.
+
+    Examples
+    --------
+    >>> expect_finite("points", np.array([0.0, np.inf]))
+    Traceback (most recent call last):
+        ...
+    stnref.validation.NonFiniteError: points: expected finite values, got inf at index (1,)
+    """
     bad = ~np.isfinite(array)
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -94,7 +122,31 @@ def expect_finite(name: str, array: Array) -> None:
 
 
 def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tuple[int, ...]:
-    """Return `value` as a tuple of positive sizes, its length one of `lengths`."""
+    """Return `value` as a tuple of positive sizes, its length one of `lengths`.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : sequence of int
+        What came.
+    lengths : iterable of int
+        How many sizes there may be.
+
+    Returns
+    -------
+    sizes : tuple of int
+
+    Raises
+    ------
+    ValueError
+        They are not whole, not positive, or not as many.
+
+    Examples
+    --------
+    >>> expect_sizes("shape", [4, 5], (2, 3))
+    (4, 5)
+    """
     lengths = tuple(lengths)
     try:
         sizes = tuple(int(n) for n in value)
@@ -108,7 +160,30 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
 
 
 def expect_count(name: str, value: int, *, least: int = 1) -> int:
-    """Return `value` as an integer that is at least `least`."""
+    """Return `value` as an integer that is at least `least`.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : int
+        What came.
+    least : int
+
+    Returns
+    -------
+    count : int
+
+    Raises
+    ------
+    ValueError
+        It is not whole, or less than `least`.
+
+    Examples
+    --------
+    >>> expect_count("stride", 2.0)
+    2
+    """
     try:
         count, integral = int(value), int(value) == value
     except (TypeError, ValueError, OverflowError):
@@ -119,7 +194,28 @@ def expect_count(name: str, value: int, *, least: int = 1) -> int:
 
 
 def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Raise ValueError unless `value` is one of `choices`."""
+    """Raise ValueError unless `value` is one of `choices`.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : object
+        What came.
+    choices : iterable
+
+    Raises
+    ------
+    ValueError
+        `value` is none of them.
+
+    Examples
+    --------
+    >>> expect_choice("mode", "lanczos", ["nearest", "bilinear"])
+    Traceback (most recent call last):
+        ...
+    ValueError: mode: expected one of 'nearest', 'bilinear', got 'lanczos'
+    """
     choices = tuple(choices)
     if value not in choices:
         expected = ", ".join(repr(c) for c in choices)
@@ -127,14 +223,55 @@ def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:
 
 
 def expect_needs(needs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Raise ValueError unless `needs` names only differentiable `inputs`."""
+    """Raise ValueError unless `needs` names only differentiable `inputs`.
+
+    Parameters
+    ----------
+    needs : iterable of str
+        The gradients that a caller of a backward asks for.
+    inputs : iterable of str
+
+    Raises
+    ------
+    ValueError
+        One is none of the inputs.
+
+    Examples
+    --------
+    >>> expect_needs(["U"], ["U", "points"])
+    """
     inputs = tuple(inputs)
     for need in needs:
         expect_choice("needs", need, inputs)
 
 
 def expect_labels(name: str, value: ArrayLike, size: int, classes: int) -> NDArray[np.intp]:
-    """Return `value` as `size` integer labels in ``[0, classes)``."""
+    """Return `value` as `size` integer labels in ``[0, classes)``.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : array_like
+        What came.
+    size, classes : int
+
+    Returns
+    -------
+    labels : intp array, (size,)
+
+    Raises
+    ------
+    TypeError
+        The dtype is not one of integers.
+    ValueError
+        There are not as many, or one is out of range.
+
+    Examples
+    --------
+    >>> expect_labels("labels", [2, 0], size=2, classes=3).tolist()
+    [2, 0]
+    """
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected an integer dtype, got {labels.dtype}")

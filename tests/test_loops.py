@@ -88,21 +88,6 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize(("x", "y"), CELLS, ids=str)
-def test_backward_is_the_symbolic_derivative_inside_every_kind_of_cell(
-    x: Fraction, y: Fraction
-) -> None:
-    s = Symbolic(x, y)
-    points = _at(s.x, s.y)
-    V = loops.sample(s.U, points, s.shadow)
-    L = sympy.sympify((s.dV * V).sum())
-    dU, dpoints = loops.sample_backward(s.dV, s.U, points, shadow=s.shadow)
-    for u, du in zip(s.U.ravel(), dU.ravel(), strict=True):
-        assert sympy.expand(sympy.diff(L, u) - du) == 0
-    for coordinate, d in zip((s.x, s.y), dpoints.ravel(), strict=True):
-        assert sympy.expand(sympy.diff(L, coordinate) - d) == 0
-
-
 def test_affine_backward_is_the_symbolic_derivative() -> None:
     theta = np.array(sympy.symbols("t0:6")).reshape(1, 2, 3)
     G = np.array(sympy.symbols("x0:4")).reshape(1, 2, 2)
@@ -111,20 +96,6 @@ def test_affine_backward_is_the_symbolic_derivative() -> None:
     dtheta = loops.affine_grid_backward(dgrid, G)
     for t, dt in zip(theta.ravel(), dtheta.ravel(), strict=True):
         assert sympy.expand(sympy.diff(L, t) - dt) == 0
-
-
-def test_the_sampler_equals_the_loops_on_and_off_the_lattice() -> None:
-    rng = np.random.default_rng(1)
-    U = rng.standard_normal((2, 3, 4, 2))
-    points = rng.uniform(-2, 5, (2, 3, 2, 2))
-    points[:, 0] = rng.integers(-2, 6, (2, 2, 2))
-    dV = rng.standard_normal((2, 3, 2, 2))
-    V, cache = sample_forward(U, points)
-    dU, dpoints = sample_backward(dV, cache)
-    expected_dU, expected_dpoints = loops.sample_backward(dV, U, points)
-    np.testing.assert_allclose(V, loops.sample(U, points), atol=1e-14)
-    np.testing.assert_allclose(dU, expected_dU, atol=1e-14)
-    np.testing.assert_allclose(dpoints, expected_dpoints, atol=1e-14)
 
 
 KERNELS = list(loops.KERNELS)
@@ -136,24 +107,35 @@ FAR_CELLS = [
 ]
 
 
+LOOPS = {
+    2: (loops.sample, loops.sample_backward, (2, 3, 4, 2), (2, 2, 5, 2)),
+    3: (loops.sample_volume, loops.sample_volume_backward, (2, 2, 3, 4, 2), (2, 1, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("d", LOOPS, ids=["2-D", "3-D"])
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_sampler_is_the_loops(kernel: str, padding: str) -> None:
+def test_the_sampler_is_the_loops(kernel: str, padding: str, d: int) -> None:
+    """On the lattice and off it, inside and periods away."""
     rng = np.random.default_rng(3)
-    U = rng.standard_normal((2, 3, 4, 2))
-    points = rng.integers(-6, 9, (2, 2, 5, 2)) + rng.choice([0, 0.3, 0.8], (2, 2, 5, 2))
-    V, cache = sample_forward(U, points, kernel=kernel, padding=padding)
-    dV = rng.standard_normal(V.shape)
+    sample, backward, U_shape, points_shape = LOOPS[d]
+    U = rng.standard_normal(U_shape)
+    points = rng.integers(-6, 9, points_shape) + rng.choice([0, 0.3, 0.8], points_shape)
     options = {"kernel": kernel, "padding": padding}
-    np.testing.assert_allclose(V, loops.sample(U, points, **options), rtol=1e-12, atol=1e-12)
-    expected = loops.sample_backward(dV, U, points, **options)
-    for ours, by_loops in zip(sample_backward(dV, cache), expected, strict=True):
-        np.testing.assert_allclose(ours, by_loops.astype(float), rtol=1e-12, atol=1e-12)
+    V, cache = sample_forward(U, points, **options)
+    dV = rng.standard_normal(V.shape)
+    ours = (V, *sample_backward(dV, cache))
+    theirs = (sample(U, points, **options), *backward(dV, U, points, **options))
+    for actual, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(actual, expected.astype(float), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("x", "y"), FAR_CELLS, ids=str)
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    ("kernel", "padding", "x", "y"),
+    [(k, p, *cell) for k in KERNELS for p in PADDINGS for cell in FAR_CELLS]
+    + [("linear", "zeros", *cell) for cell in CELLS],
+)
 def test_every_kernel_and_padding_has_its_symbolic_derivative(
     kernel: str, padding: str, x: Fraction, y: Fraction
 ) -> None:
@@ -166,22 +148,6 @@ def test_every_kernel_and_padding_has_its_symbolic_derivative(
         [*s.U.ravel(), s.x, s.y], [*dU.ravel(), *dpoints.ravel()], strict=True
     ):
         assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
-
-
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_the_sampler_of_volumes_is_the_loops(kernel: str, padding: str) -> None:
-    rng = np.random.default_rng(4)
-    U = rng.standard_normal((2, 2, 3, 4, 2))
-    points = rng.integers(-5, 8, (2, 1, 2, 3, 3)) + rng.choice([0, 0.3, 0.8], (2, 1, 2, 3, 3))
-    V, cache = sample_forward(U, points, kernel=kernel, padding=padding)
-    dV = rng.standard_normal(V.shape)
-    options = {"kernel": kernel, "padding": padding}
-    by_loops = loops.sample_volume(U, points, **options).astype(float)
-    np.testing.assert_allclose(V, by_loops, rtol=1e-12, atol=1e-12)
-    expected = loops.sample_volume_backward(dV, U, points, **options)
-    for ours, theirs in zip(sample_backward(dV, cache), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs.astype(float), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)

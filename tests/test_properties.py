@@ -53,7 +53,7 @@ def inputs(draw: st.DrawFn) -> Arrays:
 def _run(a: Arrays, options: dict[str, Any]) -> list[np.ndarray]:
     """Run forward, backward, jvp, double backward and splat; return all that comes out."""
     V, cache = grid_sample_forward(a["U"], a["grid"], **options)
-    canvas, splat_cache = splat_forward(a["dV"], a["grid"], a["U"].shape[1:-1])
+    canvas, splat_cache = splat_forward(a["dV"], a["grid"], a["U"].shape[1:-1], normalize=True)
     return [
         V,
         *grid_sample_backward(a["dV"], cache),

@@ -1,4 +1,6 @@
-"""Forward mapping: the transpose of sampling, its holes and its gradients."""
+"""Forward mapping: the transpose of sampling, its holes, its gradients; see also
+test_loops, and for the precision test_properties.
+"""
 
 import numpy as np
 import pytest
@@ -32,20 +34,6 @@ def test_it_is_the_transpose_of_sampling(kernel: str, padding: str, d: int) -> N
     canvas, _ = splat_forward(image, points, shape, kernel=kernel, padding=padding)
     _, cache = sample_forward(np.zeros((2, *shape, 2)), points, kernel=kernel, padding=padding)
     np.testing.assert_allclose(canvas, sample_backward(image, cache)[0], atol=1e-14)
-
-
-def test_by_a_loop() -> None:
-    """Each pixel is split among the four around its point."""
-    image, points, (H, W) = _case()
-    expected = np.zeros((2, H, W, 2))
-    for b, i, j in np.ndindex(image.shape[:3]):
-        x, y = points[b, i, j]
-        for n in range(H):
-            for m in range(W):
-                weight = max(0, 1 - abs(x - m)) * max(0, 1 - abs(y - n))
-                expected[b, n, m] += weight * image[b, i, j]
-    canvas, _ = splat_forward(image, points, (H, W))
-    np.testing.assert_allclose(canvas, expected, atol=1e-14)
 
 
 def test_what_lands_inside_is_kept() -> None:
@@ -105,18 +93,6 @@ def test_none_is_zero_and_needs_declines(normalize: bool) -> None:
     assert declined is None
     np.testing.assert_array_equal(only_image, dimage)
     np.testing.assert_array_equal(splat_backward(dcanvas, cache, needs=["points"])[1], dpoints)
-
-
-@NORMALIZE
-@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
-def test_the_precision_is_kept(dtype: type, normalize: bool) -> None:
-    image, points, shape = _case()
-    canvas, cache = splat_forward(
-        image.astype(dtype), points.astype(np.float32), shape, normalize=normalize
-    )
-    assert canvas.dtype == dtype
-    for gradient in splat_backward(canvas, cache):
-        assert gradient.dtype == dtype
 
 
 @pytest.mark.parametrize(

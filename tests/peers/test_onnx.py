@@ -72,11 +72,3 @@ def test_against_the_reference(mode: str, padding_mode: str, align_corners: bool
     (expected,) = reference._run(_first(U), grid, mode, padding_mode, int(align_corners))
     V = onnx_grid_sample(U, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
     np.testing.assert_allclose(_first(V), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_the_number_in_the_conventions() -> None:
-    """Cubic with border at x = -0.2: ONNX clamps the coordinate first, PyTorch pads the taps."""
-    U = np.array([1.0, 2, 4, 8, 16]).reshape(1, 1, 5, 1)
-    grid = np.array([-0.2 / 2 - 1, 0]).reshape(1, 1, 1, 2)
-    V = onnx_grid_sample(U, grid, mode="cubic", padding_mode="border", align_corners=True)
-    assert V.item() == pytest.approx(1.0, abs=1e-12)

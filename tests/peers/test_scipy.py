@@ -36,9 +36,3 @@ def test_whole_and_half_pixels(mode: str) -> None:
     points = rng.integers(-8, 16, (2, 6, 7, 2)) / 2
     V = scipy_map_coordinates(U, points, mode=mode)
     np.testing.assert_allclose(V, _theirs(U, points, mode), rtol=1e-12, atol=1e-12)
-
-
-def test_bad_input() -> None:
-    U, points = np.zeros((1, 3, 3, 1)), np.zeros((1, 2, 2, 2))
-    with pytest.raises(ValueError, match=r"mode: expected one of 'grid-constant', .* got 'wrap'"):
-        scipy_map_coordinates(U, points, mode="wrap")

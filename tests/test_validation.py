@@ -1,4 +1,4 @@
-"""Bad input: each a clear error in one form, ``name: expected …, got …``."""
+"""Validation at every public edge: each a clear error in one form, ``name: expected …, got …``."""
 
 import re
 from collections.abc import Callable
