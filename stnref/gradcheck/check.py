@@ -1,28 +1,31 @@
-"""Check a backward against its forward."""
+"""Check a backward against its forward: explore, differentiate, judge, compare."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.gradcheck.diagnosis import diagnose
-from stnref.gradcheck.pair import Pair, UseError, call
-from stnref.gradcheck.protocol import check_behaviour
-from stnref.gradcheck.report import Comparison, Finding, GradientReport, compare
-from stnref.gradcheck.study import Study
+from stnref.gradcheck.behaviour import check_behaviour
+from stnref.gradcheck.case import Case
+from stnref.gradcheck.causes import CAUSES
+from stnref.gradcheck.compare import compare_input, compare_jacobians, reach
+from stnref.gradcheck.explore import explore
+from stnref.gradcheck.jacobians import Jacobians, informed, jacobians, sample
+from stnref.gradcheck.limits import DOT_TOLERANCES, UNEXPLAINED_CERTAINTY
+from stnref.gradcheck.problem import Problem, UseError, call
+from stnref.gradcheck.report import Comparison, Finding, GradientReport
 from stnref.validation import Array
 
-DOT_TOLERANCES = {False: 1e-12, True: 2e-4}
+Kinks: TypeAlias = Callable[..., Sequence[ArrayLike | None]]
+Explain: TypeAlias = Callable[[Problem, int, Jacobians, bool, np.random.Generator], list[Finding]]
 
 PRIVATE = 0x7067
 """Apart from the seed alone: inputs that were drawn with it would be the upstream gradient."""
-MOST_PIECES = 64
-"""Elements on kinks whose pieces are asked."""
-MOST_ROWS = 400
-"""Outputs up to which backward's whole Jacobian is compared too."""
+HARMLESS = ("input-mutated", "stale-cache", "not-repeatable")
+"""Behaviour that leaves a gradient to explain: with any other there is no Jacobian."""
 
 
 def check_gradients(
@@ -32,10 +35,13 @@ def check_gradients(
     *,
     jvp: Callable[..., Array] | None = None,
     names: Sequence[str] | None = None,
-    kinks: Callable[..., Sequence[ArrayLike | None]] | None = None,
+    kinks: Kinks | None = None,
     seed: int = 0,
+    explain: Explain | None = None,
 ) -> GradientReport:
-    """Check the gradients of a pair, and name what is wrong.
+    """Check the gradients of a pair: measure, and say where they are wrong.
+
+    `stnref.diagnosis.check_gradients` measures alike and names the mistake.
 
     Parameters
     ----------
@@ -57,6 +63,11 @@ def check_gradients(
         the report shows the distances. Kinks are found on the values in any case.
     seed : int
         Seed of the upstream gradients and the directions, which are normal.
+    explain : callable, optional
+        ``findings = explain(problem, which, jacobians, on_kink, rng)``, called for each input whose
+        gradient is wrong, to say why: the `Problem`, the number of the input, the `Jacobians`,
+        whether outputs lie on kinks along that input, and a random generator. Without it such a
+        gradient is a finding "unexplained", or "kink" if only elements on kinks are wrong.
 
     Returns
     -------
@@ -85,15 +96,16 @@ def check_gradients(
     True
     >>> report = check_gradients(tanh_forward, lambda dY, cache: -tanh_backward(dY, cache), [X])
     >>> [finding.cause for finding in report.findings]
-    ['sign']
+    ['unexplained']
     """
     arrays = [np.asarray(value) for value in inputs]
     labels = list(names) if names is not None else [f"input {k}" for k in range(len(arrays))]
     _expect_inputs(arrays, labels)
+    rng = np.random.default_rng([seed, PRIVATE])
     try:
-        return _check(Pair(forward, backward, arrays, labels), jvp, kinks, seed)
+        return _check(Problem(forward, backward, arrays, labels), jvp, kinks, explain, rng)
     except UseError as error:
-        return GradientReport((Finding(error.cause, error.where, error.evidence),))
+        return GradientReport((error.finding,))
 
 
 def assert_gradients(
@@ -139,59 +151,47 @@ def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
 
 
 def _check(
-    pair: Pair,
+    problem: Problem,
     jvp: Callable[..., Array] | None,
-    kinks: Callable[..., Sequence[ArrayLike | None]] | None,
-    seed: int,
+    kinks: Kinks | None,
+    explain: Explain | None,
+    rng: np.random.Generator,
 ) -> GradientReport:
-    rng = np.random.default_rng([seed, PRIVATE])
-    dout = rng.standard_normal(pair.out.shape)
-    findings = check_behaviour(pair, dout, rng)
-    maps = _kink_maps(pair, kinks)
-    studies = [Study(pair, which, dout, maps[which], rng) for which in range(len(pair.given))]
-    comparisons = [c for study in studies for c in study.comparisons]
-    for study in studies:
-        findings += study.findings
-    comparisons += _jacobians(pair, studies)
-    if all(f.cause in ("input-mutated", "stale-cache", "not-repeatable") for f in findings):
-        for which, study in enumerate(studies):
-            own = [c for c in comparisons if c.what == pair.names[which] and not c.ok]
-            if own:
-                findings += diagnose(
-                    pair, which, study.suspects().tolist(), study.kinked_input, rng
-                )
-    try:
-        dot = _dot_test(pair, jvp, dout, studies, rng)
-    except UseError as error:  # what was found of the gradients stands
-        dot = None
-        findings.append(Finding(error.cause, error.where, error.evidence))
-    if dot is not None:
+    dout = rng.standard_normal(problem.out.shape)
+    findings = check_behaviour(problem, dout, rng)
+    problem = problem.knowing(repeatable=all(f.cause != "not-repeatable" for f in findings))
+    cases, both = _measure(problem, dout, _distances(problem, kinks), rng)
+    findings += [finding for case in cases for finding in case.seen.findings]
+    comparisons = [c for case in cases for c in compare_input(case, rng)]
+    for case, A in zip(cases, both.A, strict=True):
+        comparisons += [] if A is None else [compare_jacobians(case, A, rng)]
+    dot = _dot_test(cases, jvp, rng)
+    if all(f.cause in HARMLESS for f in findings):
+        for case in cases:
+            wrong = [c for c in comparisons if c.what == case.name and not c.ok]
+            if wrong and explain is not None:
+                findings += explain(case.problem, case.which, both, case.seen.on_kink, rng)
+            elif wrong:
+                findings.append(_unexplained(case, wrong))
+    if isinstance(dot, Comparison):
         comparisons.append(dot)
         if not dot.ok and jvp is not None and not findings:
             evidence = (
                 f"<dout, jvp(v)> = {dot.numeric:.6g}, <backward(dout), v> = {dot.analytic:.6g}"
             )
-            findings.append(Finding("jvp", "jvp", evidence))
-    causes = [finding.cause for finding in findings]
-    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
-    worst = next((c for c in comparisons if not c.ok), None)
-    if worst is not None and not findings:
-        findings.append(Finding("unexplained", f"{worst.what}, {worst.witness}", str(worst), 0.3))
-    findings.sort(key=lambda finding: (-finding.confidence, -causes.count(finding.cause)))
-    notes = tuple(note for study in studies for note in study.notes)
-    return GradientReport(
-        tuple(findings), tuple(comparisons), tuple(study.result for study in studies), notes
-    )
+            findings.append(Finding(CAUSES["jvp"], "jvp", evidence))
+    elif dot is not None:  # what was found of the gradients stands
+        findings.append(dot)
+    return _report(findings, comparisons, cases)
 
 
-def _kink_maps(
-    pair: Pair, kinks: Callable[..., Sequence[ArrayLike | None]] | None
-) -> list[Array | None]:
+def _distances(problem: Problem, kinks: Kinks | None) -> list[Array | None]:
+    """Return the caller's kink map."""
     if kinks is None:
-        return [None] * len(pair.inputs)
-    maps = [None if m is None else np.asarray(m) for m in kinks(*pair.inputs)]
+        return [None] * len(problem.point)
+    maps = [None if m is None else np.asarray(m) for m in kinks(*problem.point)]
     shapes = [None if m is None else m.shape for m in maps]
-    expected = [a.shape for a in pair.inputs]
+    expected = [a.shape for a in problem.point]
     if len(maps) != len(expected) or any(
         s is not None and s != e for s, e in zip(shapes, expected, strict=True)
     ):
@@ -199,69 +199,79 @@ def _kink_maps(
     return maps
 
 
-def _jacobians(pair: Pair, studies: Sequence[Study]) -> list[Comparison]:
-    """Compare the Jacobian that backward stands for, row by row from unit upstream gradients."""
-    wanted = [study for study in studies if study.whole]
-    if not wanted or pair.out.size > MOST_ROWS:
-        return []
-    rows: list[list[Array]] = [[] for _ in wanted]
-    for output in range(pair.out.size):
-        unit = np.zeros(pair.out.shape)
-        unit.flat[output] = 1
-        gradients = pair.gradients(unit)
-        for study, own in zip(wanted, rows, strict=True):
-            own.append(gradients[study.which].ravel())
-    comparisons = []
-    for study, own in zip(wanted, rows, strict=True):
-        J, c = np.array(own), study.columns
-        below, above = c.below.copy(), c.above.copy()
-        margin = study.tolerance("differences") * np.abs(c.value).max(initial=0)
-        for column in np.flatnonzero(c.kinked.any(axis=0))[:MOST_PIECES]:
-            # Where several kinks meet an output may change with others alone: ask all pieces.
-            low, high = below[:, column] - margin, above[:, column] + margin
-            if ((J[:, column] < low) | (J[:, column] > high)).any():
-                below[:, column], above[:, column] = study.pieces(int(c.elements[column]))
-        kinked = below < above
-        nearest = np.clip(J, below, above)  # of what is allowed: the value, but on kinks
-        shape = (*pair.out.shape, *study.array.shape)
-        tolerance = study.tolerance(study.method if not c.kinked.any() else "differences")
-        numeric = np.where(kinked, nearest, c.value).reshape(shape)
-        J = J.reshape(shape)
-        floor = study.floor
-        comparisons.append(compare(study.name, "Jacobian", J, numeric, tolerance, floor=floor))
-    return comparisons
+def _measure(
+    problem: Problem, dout: Array, distances: list[Array | None], rng: np.random.Generator
+) -> tuple[list[Case], Jacobians]:
+    """Explore and differentiate: what there is to judge of each input, and the Jacobians."""
+    explorations = [explore(problem, which, rng) for which in range(len(problem.names))]
+    problem = informed(problem, explorations)
+    both = jacobians(problem, rng, explorations, distances)
+    gradients, cases = problem.gradients(dout), []
+    for which, (seen, distance) in enumerate(zip(explorations, distances, strict=True)):
+        smooth = gradients[which]
+        if seen.on_kink:
+            smooth = problem.gradients(dout * ~seen.kinked.reshape(dout.shape))[which]
+        N = both.N[which]
+        if N is None:
+            N = sample(problem, which, seen, distance, rng)
+        cases.append(Case(problem, which, dout, gradients[which], smooth, seen, N, distance))
+    return cases, both
 
 
 def _dot_test(
-    pair: Pair,
-    jvp: Callable[..., Array] | None,
-    dout: Array,
-    studies: Sequence[Study],
-    rng: np.random.Generator,
-) -> Comparison | None:
-    """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms."""
-    dots = [rng.standard_normal(array.shape) for array in pair.inputs]
+    cases: Sequence[Case], jvp: Callable[..., Array] | None, rng: np.random.Generator
+) -> Comparison | Finding | None:
+    """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms.
+
+    A finding says that jvp cannot be used; None, that there is nothing to give J v.
+    """
+    problem, dout = cases[0].problem, cases[0].dout
+    dots = [rng.standard_normal(array.shape) for array in problem.point]
     if jvp is not None:
-        _, cache = pair.run(pair.given)
-        own = [dot.astype(pair.given[0].dtype) for dot in dots]
-        out_dot = np.asarray(call("jvp", jvp, *own, cache))
+        _, cache = problem.run(problem.inputs)
+        own = [dot.astype(problem.inputs[0].dtype) for dot in dots]
+        try:
+            out_dot = np.asarray(call("jvp", jvp, *own, cache))
+        except UseError as error:
+            return error.finding
         if out_dot.shape != dout.shape:
-            raise UseError("shape", "jvp", f"expected shape {dout.shape}, got {out_dot.shape}")
-    elif all(pair.analytic) and not any(study.kinked_input for study in studies):
-        tangents = [pair.tangent(which, dot) for which, dot in enumerate(dots)]
+            got = f"expected shape {dout.shape}, got {out_dot.shape}"
+            return UseError("shape", "jvp", got).finding
+    elif all(problem.analytic) and not any(case.seen.on_kink for case in cases):
+        tangents = [problem.tangent(which, dot) for which, dot in enumerate(dots)]
         out_dot = np.sum(tangents, axis=0).reshape(dout.shape)
     else:
         return None
     numeric = float(np.vdot(dout, out_dot))
-    pairs = zip(studies, dots, strict=True)
-    analytic = float(sum(np.vdot(study.gradient, dot) for study, dot in pairs))
+    both = zip(cases, dots, strict=True)
+    analytic = float(sum(np.vdot(case.gradient, dot) for case, dot in both))
     scale = float(np.linalg.norm(dout) * np.linalg.norm(out_dot)) or 1.0
-    return Comparison(
-        "all",
-        "dot test",
-        abs(analytic - numeric) / scale,
-        DOT_TOLERANCES[pair.single],
-        (),
-        analytic,
-        numeric,
-    )
+    off, tolerance = abs(analytic - numeric) / scale, DOT_TOLERANCES[problem.single]
+    return Comparison("all", "dot test", off, tolerance, (), analytic, numeric)
+
+
+def _unexplained(case: Case, wrong: Sequence[Comparison]) -> Finding:
+    """Say where a gradient is wrong, from the comparisons that say so."""
+    witnesses = {c.witness for c in wrong}
+    only_kinks = "one-sided slopes" in witnesses <= {"one-sided slopes", "Jacobian"}
+    worst = wrong[0]
+    evidence = f"{worst.witness}, error {worst.error:.1e}, {worst.values}"
+    cause = CAUSES["kink" if only_kinks and case.along is not None else "unexplained"]
+    return Finding(cause, f"gradient of {case.name}", evidence, UNEXPLAINED_CERTAINTY)
+
+
+def _report(
+    findings: list[Finding], comparisons: Sequence[Comparison], cases: Sequence[Case]
+) -> GradientReport:
+    """Put the likeliest finding first; there is one wherever a comparison failed."""
+    causes = [finding.cause for finding in findings]
+    worst = next((c for c in comparisons if not c.ok), None)
+    if worst is not None and not findings:
+        where = f"{worst.what}, {worst.witness}"
+        unexplained = CAUSES["unexplained"]
+        findings = [Finding(unexplained, where, str(worst), UNEXPLAINED_CERTAINTY)]
+    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
+    ordered = sorted(findings, key=lambda f: (-f.certainty, -causes.count(f.cause)))
+    notes = tuple(note for case in cases for note in reach(case))
+    results = tuple(case.result for case in cases)
+    return GradientReport(tuple(ordered), tuple(comparisons), results, notes)

@@ -25,16 +25,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnref.gradcheck.limits import (
+    DONE,
+    DONE_NOISE,
+    ENOUGH,
+    GROWS,
+    JUMP,
+    KINK,
+    LADDER,
+    LEAST_STEP,
+    NOISE,
+    STAYS,
+)
 from stnref.validation import Array
 
 Forward = Callable[..., tuple[Array, Any]]
 Line = Callable[[float], Array]
 
 COMPLEX_STEP = 1e-100
-LADDER = tuple(2.0**-k for k in range(3, 25, 2))
-"""Steps of the differences, from 1/8 to 1.2e-7: what is nearer than the last counts as at x."""
-ENOUGH = 3
-"""Rungs after which a smooth function may be done."""
 
 
 class Slopes(NamedTuple):
@@ -79,6 +87,24 @@ class Slopes(NamedTuple):
             step=self.step * unit,
         )
 
+    @classmethod
+    def nothing(cls, n_out: int) -> Slopes:
+        """Return the slopes of outputs that do not change."""
+        zero, no = np.zeros(n_out), np.zeros(n_out, dtype=bool)
+        return cls(zero, zero, zero, zero, no, no, zero, True)
+
+    def only(self, outputs: NDArray[Any]) -> Slopes:
+        """Return the slopes of some outputs."""
+        arrays = {name: getattr(self, name)[outputs] for name in Slopes._fields[:-1]}
+        return Slopes(**arrays, straight=self.straight)
+
+    def put(self, outputs: NDArray[np.intp], some: Slopes) -> Slopes:
+        """Return the slopes with those of some outputs in their place."""
+        arrays = {name: getattr(self, name).copy() for name in Slopes._fields[:-1]}
+        for name, array in arrays.items():
+            array[outputs] = getattr(some, name)
+        return Slopes(**arrays, straight=some.straight)
+
 
 def slopes_along(
     line: Line,
@@ -117,8 +143,7 @@ def slopes_along(
     middle = np.ravel(line(0.0)).astype(float)
     largest = np.abs(middle)
     above, below = [], []  # slopes to both sides, rung by rung
-    # Below a thousand units of round-off a difference says nothing.
-    ladder = _ladder(longest, max(shortest, 1000 * precision))
+    ladder = _ladder(longest, max(shortest, LEAST_STEP * precision))
     for rung, h in enumerate(ladder):
         up, down = (np.ravel(line(t)).astype(float) for t in (h, -h))
         largest = np.maximum(largest, np.maximum(np.abs(up), np.abs(down)))
@@ -153,7 +178,7 @@ def _undecided(r: _Rungs) -> bool:
         return True
     _, error = _extrapolate((r.above + r.below) / 2, 16, r)
     scale = np.abs(r.above[-1] + r.below[-1]).max(initial=0) / 2
-    floor = 1e-11 * scale + 20 * r.noise / r.steps[-1]
+    floor = DONE * scale + DONE_NOISE * r.noise / r.steps[-1]
     return bool((error.min(axis=0) > floor).any())
 
 
@@ -161,8 +186,8 @@ def _jumps(r: _Rungs) -> NDArray[np.bool_]:
     """Whether the slopes to both sides differ, and do not draw together as the step shrinks."""
     before, last = np.abs(r.above - r.below)[-2:]  # d(h), d(h/4)
     scale = max(np.abs(r.above[-1]).max(initial=0), np.abs(r.below[-1]).max(initial=0))
-    seen = np.maximum(1e-6 * scale, 50 * r.noise / r.steps[-1])
-    return (last > seen) & (last > 0.6 * before)
+    seen = np.maximum(KINK * scale, NOISE * r.noise / r.steps[-1])
+    return (last > seen) & (last > STAYS * before)
 
 
 def _extrapolate(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
@@ -215,12 +240,12 @@ def _choose(r: _Rungs) -> Slopes:
 def _is_broken(r: _Rungs) -> NDArray[np.bool_]:
     """Whether the slopes grow as the step shrinks, by more than round-off, of float32 even."""
     before, last = np.abs(r.above - r.below)[-2:]
-    return (last > 2 * before) & (last * r.steps[-1] > 1e10 * r.noise)
+    return (last > GROWS * before) & (last * r.steps[-1] > JUMP * r.noise)
 
 
 def _is_straight(r: _Rungs) -> bool:
     return all(
-        bool((np.abs(slope - r.above[0]) <= 50 * r.noise / h).all())
+        bool((np.abs(slope - r.above[0]) <= NOISE * r.noise / h).all())
         for side in (r.below, r.above)
         for slope, h in zip(side, r.steps, strict=True)
     )
@@ -242,7 +267,7 @@ def straight_slopes(line: Line, *, precision: float = 2.2e-16) -> Slopes | None:
     h = LADDER[2]
     up, middle, down = (np.ravel(line(t)).astype(float) for t in (h, 0.0, -h))
     noise = precision * np.maximum(np.abs(up), np.abs(down))
-    if (np.abs(up - 2 * middle + down) > 50 * noise).any():
+    if (np.abs(up - 2 * middle + down) > NOISE * noise).any():
         return None
     value = (up - down) / (2 * h)
     no = np.zeros(value.shape, dtype=bool)

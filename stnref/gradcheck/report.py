@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.gradcheck.causes import CAUSES, USE
+from stnref.gradcheck.causes import Cause
+from stnref.gradcheck.limits import OUTSIDE_KINK
 from stnref.validation import Array
 
 
@@ -53,14 +54,23 @@ class Comparison:
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.divide(self.analytic, self.numeric))
 
+    @property
+    def values(self) -> str:
+        """The two values in words; their ratio where there is one."""
+        if self.analytic == self.numeric:
+            text = f"both {self.numeric:.6g}"
+        elif self.numeric == 0:
+            text = f"analytic {self.analytic:.6g} where it ought to be 0"
+        else:
+            text = f"analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
+            if np.isfinite(self.ratio):
+                text += f", ratio {self.ratio:.6g}"
+        return f"worst {list(self.index)}: {text}" if self.index else text
+
     def __str__(self) -> str:
-        worst = (
-            f"worst {list(self.index)}: analytic {self.analytic:.6g}, numeric {self.numeric:.6g}, "
-            f"ratio {self.ratio:.6g}"
-        )
         return (
             f"{'ok  ' if self.ok else 'FAIL'}  {self.what:12s} {self.witness:20s} "
-            f"error {self.error:.1e} (tolerance {self.tolerance:.0e})  {worst}"
+            f"error {self.error:.1e} (tolerance {self.tolerance:.0e})  {self.values}"
         )
 
 
@@ -98,51 +108,45 @@ class Finding:
 
     Attributes
     ----------
-    cause : str
-        A key of `stnref.gradcheck.CAUSES`.
+    why : Cause
+        What the mistake is.
     where : str
         In which gradient, and where in it.
     evidence : str
         One line: what was seen that says so.
-    confidence : float
-        From 0 to 1. 0.99: the mistake, made on purpose in the numerical derivative, gives what
-        backward gave, to round-off. Less where few elements say so, or only part is explained.
-    alternatives : tuple of str
-        Other causes that give the same gradient on these inputs.
+    certainty : float
+        From 0 to 1. Less than 1 where few elements say so, or only part is explained.
+    alternatives : tuple of Cause
+        Others that give the same gradient on these inputs.
     """
 
-    cause: str
+    why: Cause
     where: str
     evidence: str
-    confidence: float = 0.99
-    alternatives: tuple[str, ...] = ()
+    certainty: float = 1.0
+    alternatives: tuple[Cause, ...] = ()
 
     @property
-    def title(self) -> str:
-        """What the mistake is."""
-        return CAUSES[self.cause].title
-
-    @property
-    def hint(self) -> str:
-        """One sentence on what to look at."""
-        return CAUSES[self.cause].hint
+    def cause(self) -> str:
+        """The cause's slug."""
+        return self.why.slug
 
     @property
     def is_use(self) -> bool:
         """Whether it says that no check was possible, not that a gradient is wrong."""
-        return self.cause in USE
+        return self.why.kind == "cannot check"
 
     def lines(self) -> list[tuple[str, str]]:
         """Return label and text of each line."""
-        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.hint)]
+        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.why.hint)]
         if self.alternatives:
-            others = "; ".join(CAUSES[cause].title for cause in self.alternatives)
+            others = "; ".join(cause.title for cause in self.alternatives)
             rows.insert(2, ("or", f"{others}: on these inputs it comes to the same"))
         return rows
 
     def __str__(self) -> str:
         kind = "cannot check" if self.is_use else "error"
-        head = f"{kind}[{self.cause}]: {self.title}  ({self.confidence:.0%})"
+        head = f"{kind}[{self.cause}]: {self.why.title}  ({self.certainty:.0%})"
         return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in self.lines())])
 
 
@@ -197,7 +201,7 @@ class InputResult:
     @property
     def outside(self) -> int:
         """Number of elements on a kink that are not between the slopes to both sides."""
-        return int((self.kinked & (self.error > 1e-6)).sum())
+        return int((self.kinked & (self.error > OUTSIDE_KINK)).sum())
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,8 @@ class GradientReport:
         colour = "#1a7f37" if self.ok else "#b3261e"
         rows = []
         for c in self.comparisons:
-            cells = (c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", f"{list(c.index)}")
+            worst = str(list(c.index)) if c.index else ""
+            cells = (c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", worst)
             style = "" if c.ok else ' style="color:#b3261e;font-weight:bold"'
             rows.append(f"<tr{style}>" + "".join(f"<td>{escape(t)}</td>" for t in cells) + "</tr>")
         found = []
@@ -261,8 +266,8 @@ class GradientReport:
             )
             found.append(
                 f'<div style="border-left:4px solid {colour};padding-left:1em;margin:1em 0">'
-                f"<b>{escape(finding.title)}</b> <code>{escape(finding.cause)}</code> "
-                f"({finding.confidence:.0%})<dl>{lines}</dl></div>"
+                f"<b>{escape(finding.why.title)}</b> <code>{escape(finding.cause)}</code> "
+                f"({finding.certainty:.0%})<dl>{lines}</dl></div>"
             )
         heads = ("input", "witness", "error", "tolerance", "worst element")
         table = "<tr>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>" + "".join(rows)

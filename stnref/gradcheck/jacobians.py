@@ -1,0 +1,300 @@
+"""Differentiate: the Jacobian that backward stands for, A, and the numerical one, N.
+
+A has a row for each output, from backward of its unit upstream gradient; N a column for each
+element, from a derivative along its unit vector. Elements that no output reads together, as A
+says, share one derivative: then a column for each group is enough. Whether A says the truth,
+a random direction tells; if not, every element is asked by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stnref.gradcheck.explore import Exploration, explore
+from stnref.gradcheck.halving import Indices, find_by_halving
+from stnref.gradcheck.limits import (
+    GROUPED,
+    MOST_ELEMENTS,
+    MOST_ENTRIES,
+    MOST_HALVINGS,
+    MOST_ON_KINKS,
+    MOST_ROWS,
+    NEAR,
+    SAMPLED,
+)
+from stnref.gradcheck.numeric import Slopes
+from stnref.gradcheck.problem import Mask, Problem, direction
+from stnref.validation import Array
+
+
+class Derivatives(NamedTuple):
+    """Derivatives of all outputs (rows) by some elements (columns) of an input, each (n_out, n).
+
+    Attributes
+    ----------
+    elements : (n,) int
+        Flat indices.
+    value : float
+        On a kink the mean of the slopes to both sides.
+    below, above : float
+        The lesser and the greater of these slopes; `value` elsewhere.
+    kinked : bool
+    error : float
+        Estimate of the error of `value`.
+    """
+
+    elements: Indices
+    value: Array
+    below: Array
+    above: Array
+    kinked: Mask
+    error: Array
+
+
+class Jacobians(NamedTuple):
+    """Both Jacobians, for each input.
+
+    Attributes
+    ----------
+    A : list of (n_out, n) arrays or None
+        What backward stands for; None where there are too many outputs or elements.
+    N : list of Derivatives or None
+        The numerical one, by all elements; None where they are too many.
+    """
+
+    A: list[Array | None]
+    N: list[Derivatives | None]
+
+
+def jacobians(
+    problem: Problem,
+    rng: np.random.Generator,
+    explorations: Sequence[Exploration] | None = None,
+    distances: Sequence[Array | None] | None = None,
+) -> Jacobians:
+    """Differentiate by every element, and run backward for every output.
+
+    Parameters
+    ----------
+    problem : Problem
+    rng : Generator
+        For the explorations, if there are none.
+    explorations : sequence of Exploration, optional
+        One for each input; else they are made.
+    distances : sequence of arrays or None, optional
+        For each input the distances of its elements to their nearest kinks.
+
+    Returns
+    -------
+    Jacobians
+
+    Raises
+    ------
+    UseError
+        A function raises, or forward is not defined around its point.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> problem = Problem(lambda x: (x[:2] * x[1:], x), lambda d, x: [1, 1, 1] * x, [x], ["x"])
+    >>> J = jacobians(problem, np.random.default_rng(0))
+    >>> J.N[0].value.tolist(), J.A[0].tolist()
+    ([[2.0, 1.0, 0.0], [0.0, 3.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    """
+    n = len(problem.names)
+    if explorations is None:
+        explorations = [explore(problem, which, rng) for which in range(n)]
+        problem = informed(problem, explorations)
+    whole = [is_whole(problem, which) for which in range(n)]
+    A = _analytic(problem, whole)
+    N: list[Derivatives | None] = []
+    for which, seen in enumerate(explorations):
+        distance = None if distances is None else distances[which]
+        N.append(_numeric(problem, which, seen, distance, A[which]) if whole[which] else None)
+    return Jacobians(A, N)
+
+
+def informed(problem: Problem, explorations: Sequence[Exploration]) -> Problem:
+    """Return the problem with what the explorations found."""
+    return problem.knowing([e.analytic for e in explorations], [e.straight for e in explorations])
+
+
+def is_whole(problem: Problem, which: int) -> bool:
+    """Whether an input is small enough to be differentiated by each of its elements."""
+    n = problem.point[which].size
+    return n <= MOST_ELEMENTS and n * problem.out.size <= MOST_ENTRIES
+
+
+def _analytic(problem: Problem, whole: Sequence[bool]) -> list[Array | None]:
+    """Collect the rows that backward gives, of the inputs that are whole."""
+    n_out = problem.out.size
+    if n_out > MOST_ROWS or not any(whole):
+        return [None] * len(whole)
+    sizes = zip(problem.point, whole, strict=True)
+    A = [np.empty((n_out, x.size)) if asked else None for x, asked in sizes]
+
+    def units() -> Iterator[Array]:
+        for output in range(n_out):
+            dout = np.zeros(n_out)
+            dout[output] = 1
+            yield dout.reshape(problem.out.shape)
+
+    for row, gradients in enumerate(problem.all_gradients(units())):
+        for J, gradient in zip(A, gradients, strict=True):
+            if J is not None:
+                J[row] = gradient.ravel()
+    return A
+
+
+def _numeric(
+    problem: Problem, which: int, seen: Exploration, distance: Array | None, A: Array | None
+) -> Derivatives:
+    """Differentiate by all elements, by several at once if A lets them."""
+    n = problem.point[which].size
+    if A is not None and not seen.on_kink:
+        groups = _groups(A != 0)
+        if 2 * len(groups) <= n:
+            found = _by_groups(problem, which, seen, distance, A != 0, groups)
+            if found is not None:
+                return found
+    return _by_elements(problem, which, np.arange(n), seen, distance)
+
+
+def _groups(reads: Mask) -> list[list[int]]:
+    """Part the elements, columns of `reads` (n_out, n), so that no output reads two of a group."""
+    n_out, n = reads.shape
+    read = np.zeros((n, n_out), dtype=bool)  # by which outputs a group is read
+    groups: list[list[int]] = []
+    for element in range(n):
+        outputs = np.flatnonzero(reads[:, element])
+        free = int(read[: len(groups) + 1, outputs].any(axis=1).argmin())
+        if free == len(groups):
+            groups.append([])
+        groups[free].append(element)
+        read[free, outputs] = True
+    return groups
+
+
+def _by_groups(
+    problem: Problem,
+    which: int,
+    seen: Exploration,
+    distance: Array | None,
+    reads: Mask,
+    groups: Sequence[list[int]],
+) -> Derivatives | None:
+    """Differentiate by the elements of a group at once; None if `reads` proves wrong."""
+    value, error = np.zeros(reads.shape), np.zeros(reads.shape)
+    for group in groups:
+        v = np.zeros(problem.point[which].shape)
+        v.flat[group] = 1
+        if seen.analytic:
+            slope, doubt = problem.tangent(which, v), np.zeros(len(reads))
+        else:
+            s = problem.slopes(which, v, _longest(distance, group))
+            if s.kinked.any():
+                return None
+            slope, doubt = s.value, s.error
+        value[:, group] = reads[:, group] * slope[:, None]
+        error[:, group] = reads[:, group] * doubt[:, None]
+    w, along = seen.directions[-1].ravel(), seen.slopes[-1]
+    allowed = GROUPED[seen.analytic] * (np.abs(value) @ np.abs(w))
+    if not seen.analytic:
+        allowed = allowed + 3 * (along.error + error @ np.abs(w))
+    if (np.abs(value @ w - along.value) > allowed).any():
+        return None
+    no = np.zeros(reads.shape, dtype=bool)
+    return Derivatives(np.arange(w.size), value, value, value, no, error)
+
+
+def _longest(distance: Array | None, elements: Sequence[int]) -> float:
+    """Return the longest step that crosses no kink of the caller's map, but those at x."""
+    if distance is None:
+        return np.inf
+    return min((float(d) for d in distance.flat[elements] if d), default=np.inf)
+
+
+def _by_elements(
+    problem: Problem,
+    which: int,
+    elements: Indices,
+    seen: Exploration,
+    distance: Array | None,
+    *,
+    near: bool = False,
+) -> Derivatives:
+    """Differentiate by single elements; `near`: with steps that look for kinks at x alone."""
+    exact = seen.analytic
+    if exact and not seen.on_kink:
+        value = np.stack([problem.tangent(which, problem.unit(which, k)) for k in elements]).T
+        no = np.zeros(value.shape, dtype=bool)
+        return Derivatives(elements, value, value, value, no, no.astype(float))
+    several = []
+    for k in elements.tolist():
+        v = problem.unit(which, k)
+        if near:
+            s = _slopes_at_point(problem, which, v)
+        else:
+            s = problem.slopes(which, v, _longest(distance, [k]))
+        if exact:  # off its kinks an output has a derivative: known better
+            value = np.where(s.kinked, s.value, problem.tangent(which, v))
+            s = s._replace(value=value, error=s.error * s.kinked)
+        several.append(s)
+    value, error, below, above, kinked = (
+        np.stack([getattr(s, name) for s in several]).T
+        for name in ("value", "error", "below", "above", "kinked")
+    )
+    below, above = (np.where(kinked, slope, value) for slope in (below, above))
+    least, greatest = np.minimum(below, above), np.maximum(below, above)
+    return Derivatives(elements, value, least, greatest, kinked, error)
+
+
+def _slopes_at_point(problem: Problem, which: int, v: Array) -> Slopes:
+    """Differentiate with short steps only, and only the outputs that change at all."""
+    line = problem.line(which, v)
+    middle = np.ravel(line(0.0))
+    changing = np.any([np.ravel(line(h)) != middle for h in (NEAR[0], -NEAR[0])], axis=0)
+    outputs = np.flatnonzero(changing)
+    some = problem.slopes_of(outputs, which, v, *NEAR)
+    return Slopes.nothing(middle.size).put(outputs, some)
+
+
+def sample(
+    problem: Problem,
+    which: int,
+    seen: Exploration,
+    distance: Array | None,
+    rng: np.random.Generator,
+) -> Derivatives:
+    """Differentiate by a few elements of an input that is too large for all.
+
+    If there are kinks, some of these elements are on one: rare ones are looked for.
+    """
+    n, some = problem.point[which].size, SAMPLED
+    if seen.on_kink:
+        some = int(np.clip(MOST_ENTRIES // problem.out.size, SAMPLED, MOST_ON_KINKS))
+    few = np.sort(rng.choice(n, min(n, some), replace=False))
+    found = _by_elements(problem, which, few, seen, distance, near=seen.on_kink)
+    if seen.on_kink and not found.kinked.any():
+        few = np.union1d(few, _elements_on_kinks(problem, which, seen, rng))
+        found = _by_elements(problem, which, few, seen, distance, near=True)
+    return found
+
+
+def _elements_on_kinks(
+    problem: Problem, which: int, seen: Exploration, rng: np.random.Generator
+) -> Indices:
+    outputs = np.flatnonzero(seen.kinked)
+    signs = np.sign(direction(rng, problem.point[which].shape))
+
+    def on_kink(part: Indices) -> bool:
+        v = np.zeros(signs.shape)
+        v.flat[part] = signs.flat[part]
+        return bool(problem.slopes_of(outputs, which, v, *NEAR).kinked.any())
+
+    everything = [np.arange(signs.size)]
+    found, _ = find_by_halving(everything, on_kink, budget=MOST_HALVINGS, enough=SAMPLED // 2)
+    return found

@@ -1,0 +1,313 @@
+"""The problem: a forward and a backward at one point, run on copies and differentiated."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stnref.gradcheck.causes import CAUSES
+from stnref.gradcheck.limits import ANALYTIC, LADDER, UNIT
+from stnref.gradcheck.numeric import Slopes, complex_step, slopes_along, straight_slopes
+from stnref.gradcheck.report import Finding
+from stnref.validation import Array
+
+Mask = NDArray[np.bool_]
+
+
+class UseError(Exception):
+    """The pair cannot be checked: `cause` is a slug of `CAUSES`."""
+
+    def __init__(self, cause: str, where: str, evidence: str) -> None:
+        super().__init__(f"{where}: {evidence}")
+        self.cause, self.where, self.evidence = cause, where, evidence
+
+    @property
+    def finding(self) -> Finding:
+        """What a report says of it."""
+        return Finding(CAUSES[self.cause], self.where, self.evidence)
+
+
+class Problem:
+    """A forward and a backward at one point.
+
+    It is never changed: what is found out of it gives another one, see `knowing`.
+
+    Parameters
+    ----------
+    forward, backward : callable
+        As for `check_gradients`.
+    inputs : sequence of array_like
+    names : sequence of str
+        One for each input.
+
+    Attributes
+    ----------
+    forward, backward : callable
+        The two as they came: no copies, no checks.
+    names : list of str
+    inputs : list of arrays
+        In the dtype that the pair computes in: float32 only if all came so, else float64.
+    point : list of arrays
+        The inputs where forward is differentiated: in float64, unless it does not take that.
+    out : Array
+        What forward gives there.
+    single : bool
+        Whether the pair computes in float32.
+    precision : float
+        Relative round-off of forward at `point`.
+    analytic : list of bool
+        For each input whether forward takes complex values and is analytic in them.
+    straight : list of bool
+        For each input whether forward looks like a straight line along a random direction.
+    repeatable : bool
+        Whether backward may be called again with the same cache.
+
+    Raises
+    ------
+    UseError
+        Forward raises, or does not return a pair of a finite floating array and a cache.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        inputs: Sequence[ArrayLike],
+        names: Sequence[str],
+    ) -> None:
+        self.forward, self.backward, self.names = forward, backward, list(names)
+        self.analytic = [False] * len(self.names)
+        self.straight = [False] * len(self.names)
+        self.repeatable = False
+        arrays = [np.asarray(value) for value in inputs]
+        self.single = all(a.dtype == np.float32 for a in arrays)
+        self._put_at(arrays)
+
+    def _put_at(self, inputs: Sequence[Array]) -> None:
+        self.inputs = [np.array(a, dtype=np.float32 if self.single else float) for a in inputs]
+        self.point = [a.astype(float) for a in self.inputs]
+        self.out, _ = self.run(self.inputs)
+        if self.single and not self._takes_double():
+            self.point = self.inputs
+        self.precision = float(np.finfo(self.point[0].dtype).eps)
+
+    def _takes_double(self) -> bool:
+        try:
+            return self.run(self.point)[0].dtype == np.float64
+        except UseError:
+            return False
+
+    # --------------------------------------------------------------------------- other problems
+
+    def with_inputs(self, inputs: Sequence[Array]) -> Problem:
+        """Return the same pair, and what is known of it, at other inputs, of any shapes."""
+        other = copy.copy(self)
+        other._put_at(inputs)
+        return other
+
+    def at(self, which: int, value: Array) -> Problem:
+        """Return the same pair at another value of one input."""
+        return self.with_inputs([*self.inputs[:which], value, *self.inputs[which + 1 :]])
+
+    def knowing(
+        self,
+        analytic: Sequence[bool] | None = None,
+        straight: Sequence[bool] | None = None,
+        repeatable: bool | None = None,
+    ) -> Problem:
+        """Return the same problem, with what was found out of it."""
+        other = copy.copy(self)
+        other.analytic = self.analytic if analytic is None else list(analytic)
+        other.straight = self.straight if straight is None else list(straight)
+        other.repeatable = self.repeatable if repeatable is None else repeatable
+        return other
+
+    # ------------------------------------------------------------------------------- running
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, Any]:
+        """Run forward on copies; the output and the cache."""
+        result = call("forward", self.forward, *(np.array(a) for a in inputs))
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise UseError(
+                "shape", "forward", f"expected a pair (out, cache), got {type(result).__name__}"
+            )
+        out = _as_array(result[0])
+        if out.dtype.kind != "f" or not out.size:
+            got = f"{out.dtype}, {out.shape}"
+            raise UseError("shape", "forward", f"expected a floating output, got {got}")
+        if not np.isfinite(out).all():
+            first = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
+            raise UseError("non-finite", "forward", f"out is {out[first]} at index {first}")
+        return out, result[1]
+
+    def pull(self, dout: Array, cache: Any) -> list[Array]:
+        """Run backward on a copy of dout; one gradient for each input, in its shape."""
+        result = call("backward", self.backward, np.array(dout), cache)
+        gradients = list(result) if isinstance(result, (tuple, list)) else [result]
+        if len(gradients) != len(self.inputs):
+            got = f"expected {len(self.inputs)} gradients, got {len(gradients)}"
+            raise UseError("shape", "backward", got)
+        arrays = []
+        for name, array, gradient in zip(self.names, self.inputs, gradients, strict=True):
+            # A copy: a buffer of theirs may change with the next call.
+            value = np.zeros_like(array) if gradient is None else np.array(gradient)
+            where = f"gradient of {name}"
+            if value.dtype.kind not in "iuf":
+                raise UseError("shape", where, f"got dtype {value.dtype}")
+            if value.shape != array.shape:
+                got = f"expected shape {array.shape}, got {value.shape}"
+                raise UseError("shape", where, got)
+            arrays.append(value)
+        return arrays
+
+    def gradients(self, dout: Array) -> list[Array]:
+        """Return J^T dout for each input, in float64."""
+        return next(self.all_gradients([dout]))
+
+    def all_gradients(self, douts: Iterable[Array]) -> Iterator[list[Array]]:
+        """Return J^T dout for each input, one dout after the other.
+
+        Forward runs first, so that whatever a pair keeps between calls is its own; one cache serves
+        all, unless backward is not `repeatable`.
+        """
+        _, cache = self.run(self.inputs)
+        for dout in douts:
+            yield [g.astype(float) for g in self.pull(dout.astype(self.out.dtype), cache)]
+            if not self.repeatable:
+                _, cache = self.run(self.inputs)
+
+    # ----------------------------------------------------------------------- differentiating
+
+    def size(self, which: int) -> float:
+        """Return the largest absolute value in an input."""
+        return float(np.abs(self.point[which]).max())
+
+    def unit(self, which: int, element: int) -> Array:
+        """Return the direction of one element."""
+        v = np.zeros(self.point[which].shape)
+        v.flat[element] = 1
+        return v
+
+    def line(self, which: int, v: Array) -> Callable[[float], Array]:
+        """Return t -> forward at x + t v in that input."""
+
+        def outputs(t: float) -> Array:
+            shifted = [*self.point]
+            shifted[which] = (shifted[which] + t * v).astype(shifted[which].dtype)
+            out = self.run(shifted)[0]
+            if out.shape != self.out.shape:
+                got = f"its shape changes from {self.out.shape} to {out.shape} with the values"
+                raise UseError("shape", "forward", got)
+            return out
+
+        return outputs
+
+    def slopes(
+        self, which: int, v: Array, longest: float = np.inf, shortest: float = 0.0
+    ) -> Slopes:
+        """Differentiate all outputs along v by differences, with steps in units of the input.
+
+        Where a step leaves the set on which forward is defined, shorter ones are tried.
+        """
+        unit, line = self.step_unit(which), self.line(which, v)
+        options = {"precision": self.precision, "size": self.size(which) / unit}
+
+        def scaled(t: float) -> Array:
+            return line(t * unit)
+
+        if self.straight[which]:
+            with contextlib.suppress(UseError):
+                slopes = straight_slopes(scaled, precision=self.precision)
+                if slopes is not None:
+                    return slopes.in_units(unit)
+        limit = longest / unit
+        for most, least in ((limit, shortest), *((h, 0.0) for h in LADDER[2::3] if h < limit)):
+            try:
+                return slopes_along(scaled, longest=most, shortest=least, **options).in_units(unit)
+            except UseError as error:
+                last = error
+        text = f"{last.evidence} where {self.names[which]} is moved by {most * unit:.0e}: it is too"
+        raise UseError("untrusted", last.where, f"{text} near the end of where it is defined")
+
+    def step_unit(self, which: int) -> float:
+        """Return 1 where that is the order of an input, else a power of two."""
+        largest, (least, most) = self.size(which), UNIT
+        if largest == 0 or least <= largest <= most:
+            return 1.0
+        return float(2.0 ** np.round(np.log2(largest)))
+
+    def slopes_of(
+        self, outputs: Array, which: int, v: Array, longest: float, shortest: float
+    ) -> Slopes:
+        """Differentiate some of the outputs along v by differences."""
+        line = self.line(which, v)
+        return slopes_along(
+            lambda t: np.ravel(line(t))[outputs],
+            longest=longest,
+            shortest=shortest,
+            precision=self.precision,
+            size=self.size(which),
+        )
+
+    def tangent(self, which: int, v: Array) -> Array:
+        """Return J v (n_out,), by the complex step where forward is analytic."""
+        if not self.analytic[which]:
+            return self.slopes(which, v).value
+        copies = [a.copy() for a in self.point]
+        return np.ravel(complex_step(self.forward, copies, which, v))
+
+    def is_analytic(self, which: int, v: Array, slopes: Slopes) -> bool:
+        """Try a complex step along v and compare it with the differences."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # a discarded imaginary part is only a warning
+                copies = [a.copy() for a in self.point]
+                step = np.ravel(complex_step(self.forward, copies, which, v))
+        except Exception:  # whatever code of others may raise: then it is not analytic
+            return False
+        if step.shape != slopes.value.shape or not np.isfinite(step).all():
+            return False
+        smooth = ~slopes.kinked
+        scale = np.abs(slopes.value[smooth]).max(initial=0.0)
+        allowed = ANALYTIC * scale + 10 * slopes.error[smooth]
+        return bool(smooth.any() and (np.abs(step - slopes.value)[smooth] <= allowed).all())
+
+
+def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call code of others; what it raises becomes a UseError."""
+    try:
+        with np.errstate(all="ignore"):  # what is not finite will be seen
+            return function(*arguments)
+    except (Exception, SystemExit) as error:  # code of others: its error is what there is to say
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
+        text = f"raised {type(error).__name__}: {error} ({place})"
+        raise UseError("error", what, text) from error
+
+
+def _as_array(out: Any) -> Array:
+    try:
+        return np.asarray(out)
+    except ValueError as error:
+        raise UseError("shape", "forward", f"out: expected an array, got {error}") from error
+
+
+def direction(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return a random direction, normal, its largest entry 1.
+
+    Examples
+    --------
+    >>> v = direction(np.random.default_rng(0), (2, 3))
+    >>> v.shape, float(np.abs(v).max())
+    ((2, 3), 1.0)
+    """
+    v = rng.standard_normal(shape)
+    return v / np.abs(v).max(initial=1e-300)
