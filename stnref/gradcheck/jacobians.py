@@ -1,9 +1,11 @@
 """Differentiate: the Jacobian that backward stands for, A, and the numerical one, N.
 
 A has a row for each output, from backward of its unit upstream gradient; N a column for each
-element, from a derivative along its unit vector. Elements that no output reads together, as A
-says, share one derivative: then a column for each group is enough. Whether A says the truth,
-a random direction tells; if not, every element is asked by itself.
+element, from a derivative along its unit vector. Elements that no output reads together share one
+derivative, so that a column for each group of them is enough. Which outputs read an element A
+says, and a random direction tells whether that is the truth; if not, or if there are few such
+groups, each element is asked by itself. On kinks backward may be silent of an output that does
+change: there every element is moved by a step to see which do.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from stnref.gradcheck.explore import Exploration, explore
 from stnref.gradcheck.halving import Indices, find_by_halving
 from stnref.gradcheck.limits import (
     GROUPED,
+    LADDER,
     MOST_ELEMENTS,
     MOST_ENTRIES,
     MOST_HALVINGS,
@@ -26,7 +29,7 @@ from stnref.gradcheck.limits import (
     SAMPLED,
 )
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Mask, Problem, direction
+from stnref.gradcheck.problem import Mask, Problem, UseError, direction
 from stnref.validation import Array
 
 
@@ -133,8 +136,8 @@ def _analytic(problem: Problem, whole: Sequence[bool]) -> list[Array | None]:
     n_out = problem.out.size
     if n_out > MOST_ROWS or not any(whole):
         return [None] * len(whole)
-    sizes = zip(problem.point, whole, strict=True)
-    A = [np.empty((n_out, x.size)) if asked else None for x, asked in sizes]
+    inputs = zip(problem.point, whole, strict=True)
+    A = [np.empty((n_out, x.size)) if asked else None for x, asked in inputs]
 
     def units() -> Iterator[Array]:
         for output in range(n_out):
@@ -152,19 +155,39 @@ def _analytic(problem: Problem, whole: Sequence[bool]) -> list[Array | None]:
 def _numeric(
     problem: Problem, which: int, seen: Exploration, distance: Array | None, A: Array | None
 ) -> Derivatives:
-    """Differentiate by all elements, by several at once if A lets them."""
+    """Differentiate by all elements, by several at once where no output reads two of them."""
     n = problem.point[which].size
-    if A is not None and not seen.on_kink:
-        groups = _groups(A != 0)
+    reads = _reads(problem, which, seen, A)
+    if reads is not None:
+        groups = _groups(reads)
         if 2 * len(groups) <= n:
-            found = _by_groups(problem, which, seen, distance, A != 0, groups)
-            if found is not None:
-                return found
-    return _by_elements(problem, which, np.arange(n), seen, distance)
+            N = _columns(problem, which, groups, seen, distance, reads=reads)
+            if seen.on_kink or _agrees(N, seen):
+                return N
+    return _columns(problem, which, _alone(np.arange(n)), seen, distance)
 
 
-def _groups(reads: Mask) -> list[list[int]]:
-    """Part the elements, columns of `reads` (n_out, n), so that no output reads two of a group."""
+def _reads(problem: Problem, which: int, seen: Exploration, A: Array | None) -> Mask | None:
+    """Say which outputs read which elements (n_out, n); None where that costs too much."""
+    if not seen.on_kink and (A is not None or seen.analytic):
+        return None if A is None else A != 0
+    step = LADDER[0] * problem.step_unit(which)
+    units = (problem.unit(which, k) for k in range(problem.point[which].size))
+    try:
+        return np.stack([_changing(problem, which, v, step) for v in units], axis=1)
+    except UseError:  # forward is not defined there
+        return None
+
+
+def _changing(problem: Problem, which: int, v: Array, step: float) -> Mask:
+    """Say which outputs change where the input is moved along v, to either side."""
+    line, middle = problem.line(which, v), problem.out_at_point.ravel()
+    up, down = (np.ravel(line(t)) != middle for t in (step, -step))
+    return up | down
+
+
+def _groups(reads: Mask) -> list[Indices]:
+    """Part the elements so that no output reads two of a group."""
     n_out, n = reads.shape
     read = np.zeros((n, n_out), dtype=bool)  # by which outputs a group is read
     groups: list[list[int]] = []
@@ -175,91 +198,85 @@ def _groups(reads: Mask) -> list[list[int]]:
             groups.append([])
         groups[free].append(element)
         read[free, outputs] = True
-    return groups
+    return [np.array(group) for group in groups]
 
 
-def _by_groups(
-    problem: Problem,
-    which: int,
-    seen: Exploration,
-    distance: Array | None,
-    reads: Mask,
-    groups: Sequence[list[int]],
-) -> Derivatives | None:
-    """Differentiate by the elements of a group at once; None if `reads` proves wrong."""
-    value, error = np.zeros(reads.shape), np.zeros(reads.shape)
-    for group in groups:
-        v = np.zeros(problem.point[which].shape)
-        v.flat[group] = 1
-        if seen.analytic:
-            slope, doubt = problem.tangent(which, v), np.zeros(len(reads))
-        else:
-            s = problem.slopes(which, v, _longest(distance, group))
-            if s.kinked.any():
-                return None
-            slope, doubt = s.value, s.error
-        value[:, group] = reads[:, group] * slope[:, None]
-        error[:, group] = reads[:, group] * doubt[:, None]
-    w, along = seen.directions[-1].ravel(), seen.slopes[-1]
-    allowed = GROUPED[seen.analytic] * (np.abs(value) @ np.abs(w))
+def _alone(elements: Indices) -> list[Indices]:
+    return [elements[k : k + 1] for k in range(len(elements))]
+
+
+def _agrees(N: Derivatives, seen: Exploration) -> bool:
+    """Whether N, of smooth outputs, gives the slopes along a random direction."""
+    v, along = seen.directions[-1].ravel(), seen.slopes[-1]
+    allowed = GROUPED[seen.analytic] * (np.abs(N.value) @ np.abs(v))
     if not seen.analytic:
-        allowed = allowed + 3 * (along.error + error @ np.abs(w))
-    if (np.abs(value @ w - along.value) > allowed).any():
-        return None
-    no = np.zeros(reads.shape, dtype=bool)
-    return Derivatives(np.arange(w.size), value, value, value, no, error)
+        allowed = allowed + 3 * (along.error + N.error @ np.abs(v))
+    return not (N.kinked.any() or (np.abs(N.value @ v - along.value) > allowed).any())
 
 
-def _longest(distance: Array | None, elements: Sequence[int]) -> float:
-    """Return the longest step that crosses no kink of the caller's map, but those at x."""
-    if distance is None:
-        return np.inf
-    return min((float(d) for d in distance.flat[elements] if d), default=np.inf)
-
-
-def _by_elements(
+def _columns(
     problem: Problem,
     which: int,
-    elements: Indices,
+    groups: Sequence[Indices],
     seen: Exploration,
     distance: Array | None,
     *,
+    reads: Mask | None = None,
     near: bool = False,
 ) -> Derivatives:
-    """Differentiate by single elements; `near`: with steps that look for kinks at x alone."""
-    exact = seen.analytic
-    if exact and not seen.on_kink:
-        value = np.stack([problem.tangent(which, problem.unit(which, k)) for k in elements]).T
-        no = np.zeros(value.shape, dtype=bool)
-        return Derivatives(elements, value, value, value, no, no.astype(float))
+    """Differentiate by groups of elements, and give each of these what it is read by.
+
+    Without `reads` each is a group; `near`: with steps that look for kinks at x alone.
+    """
+    elements = np.concatenate(groups)
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    order = np.argsort(elements)
+
+    def spread(rows: Sequence[Array]) -> Array:
+        columns = np.stack(rows).T  # (n_out, groups)
+        if reads is None:
+            return columns
+        return columns[:, group_of[order]] * reads[:, elements[order]]
+
+    vs = [np.zeros(problem.point[which].shape) for _ in groups]
+    for v, group in zip(vs, groups, strict=True):
+        v.flat[group] = 1
+    if seen.analytic and not seen.on_kink:
+        value = spread([problem.tangent(which, v) for v in vs])
+        nothing = np.broadcast_to(0.0, value.shape)
+        return Derivatives(elements[order], value, value, value, nothing.astype(bool), nothing)
     several = []
-    for k in elements.tolist():
-        v = problem.unit(which, k)
+    for v, group in zip(vs, groups, strict=True):
         if near:
             s = _slopes_at_point(problem, which, v)
         else:
-            s = problem.slopes(which, v, _longest(distance, [k]))
-        if exact:  # off its kinks an output has a derivative: known better
+            s = problem.slopes(which, v, _longest(distance, group))
+        if seen.analytic:  # off its kinks an output has a derivative: known better
             value = np.where(s.kinked, s.value, problem.tangent(which, v))
             s = s._replace(value=value, error=s.error * s.kinked)
         several.append(s)
     value, error, below, above, kinked = (
-        np.stack([getattr(s, name) for s in several]).T
+        spread([getattr(s, name) for s in several])
         for name in ("value", "error", "below", "above", "kinked")
     )
     below, above = (np.where(kinked, slope, value) for slope in (below, above))
     least, greatest = np.minimum(below, above), np.maximum(below, above)
-    return Derivatives(elements, value, least, greatest, kinked, error)
+    return Derivatives(elements[order], value, least, greatest, kinked, error)
+
+
+def _longest(distance: Array | None, elements: Indices) -> float:
+    """Return the longest step that crosses no kink of the caller's map, but those at x."""
+    if distance is None:
+        return np.inf
+    own = distance.flat[elements]
+    return float(own[own != 0].min(initial=np.inf))
 
 
 def _slopes_at_point(problem: Problem, which: int, v: Array) -> Slopes:
     """Differentiate with short steps only, and only the outputs that change at all."""
-    line = problem.line(which, v)
-    middle = np.ravel(line(0.0))
-    changing = np.any([np.ravel(line(h)) != middle for h in (NEAR[0], -NEAR[0])], axis=0)
-    outputs = np.flatnonzero(changing)
+    outputs = np.flatnonzero(_changing(problem, which, v, NEAR[0]))
     some = problem.slopes_of(outputs, which, v, *NEAR)
-    return Slopes.nothing(middle.size).put(outputs, some)
+    return Slopes.nothing(problem.out.size).put(outputs, some)
 
 
 def sample(
@@ -277,10 +294,10 @@ def sample(
     if seen.on_kink:
         some = int(np.clip(MOST_ENTRIES // problem.out.size, SAMPLED, MOST_ON_KINKS))
     few = np.sort(rng.choice(n, min(n, some), replace=False))
-    found = _by_elements(problem, which, few, seen, distance, near=seen.on_kink)
+    found = _columns(problem, which, _alone(few), seen, distance, near=seen.on_kink)
     if seen.on_kink and not found.kinked.any():
         few = np.union1d(few, _elements_on_kinks(problem, which, seen, rng))
-        found = _by_elements(problem, which, few, seen, distance, near=True)
+        found = _columns(problem, which, _alone(few), seen, distance, near=True)
     return found
 
 

@@ -83,7 +83,7 @@ MOST_ELEMENTS = 1000
 """Inputs with more elements are compared along random directions."""
 MOST_ENTRIES = 2_000_000
 """So are those whose Jacobian would have more entries."""
-MOST_ROWS = 400
+MOST_ROWS = 500
 """Outputs up to which backward's whole Jacobian is compared too."""
 DIRECTIONS = 3
 """Random directions: one lies by chance, three do not."""

@@ -94,16 +94,17 @@ class Problem:
     def _put_at(self, inputs: Sequence[Array]) -> None:
         self.inputs = [np.array(a, dtype=np.float32 if self.single else float) for a in inputs]
         self.point = [a.astype(float) for a in self.inputs]
-        self.out, _ = self.run(self.inputs)
-        if self.single and not self._takes_double():
-            self.point = self.inputs
+        self.out = self.out_at_point = self.run(self.inputs)[0].copy()  # a buffer of theirs
+        if self.single:
+            self.point, self.out_at_point = self._in_double()
         self.precision = float(np.finfo(self.point[0].dtype).eps)
 
-    def _takes_double(self) -> bool:
-        try:
-            return self.run(self.point)[0].dtype == np.float64
-        except UseError:
-            return False
+    def _in_double(self) -> tuple[list[Array], Array]:
+        with contextlib.suppress(UseError):
+            out, _ = self.run(self.point)
+            if out.dtype == np.float64:
+                return self.point, out
+        return self.inputs, self.out
 
     # --------------------------------------------------------------------------- other problems
 
