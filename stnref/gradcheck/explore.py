@@ -6,26 +6,13 @@ differences be trusted at all?
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 
+from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
-from stnref.gradcheck.limits import (
-    CLOSER,
-    DIFFERENCE_TOLERANCES,
-    DIRECTIONS,
-    DOUBT_CERTAINTY,
-    FEW_OUTPUTS,
-    FLOAT32_NOISE,
-    MANY_OUTPUTS,
-    NEAR,
-    ROUGH_POINTS,
-    ROUGH_STEP,
-    SCATTER_CERTAINTY,
-    SETTLED,
-    UNTRUSTED,
-)
 from stnref.gradcheck.numeric import Slopes
 from stnref.gradcheck.problem import Mask, Problem, UseError, direction
 from stnref.gradcheck.report import Finding
@@ -91,31 +78,51 @@ def explore(problem: Problem, which: int, rng: np.random.Generator) -> Explorati
     >>> seen.analytic, seen.kinked.tolist()
     (False, [True, False])
     """
-    v = direction(rng, problem.point[which].shape)
+    v, *others = (direction(rng, problem.point[which].shape) for _ in range(limits.DIRECTIONS))
     first = _closely(problem, which, v)
-    analytic = problem.is_analytic(which, v, first)
-    straight = first.straight and not first.kinked.any()
-    problem = _knowing(problem, which, analytic, straight)
+    analytic = _is_analytic(problem, which, v, first)
 
     def again(v: Array) -> Slopes:
         # Where forward is analytic that is enough; kinks are where they were.
         if not analytic:
             return _closely(problem, which, v)
-        return first._replace(value=problem.tangent(which, v))
+        return first._replace(value=problem.complex_tangent(which, v))
 
-    doubt, findings = _trust(problem, which, first, rng)
-    vs = [v, *(direction(rng, v.shape) for _ in range(DIRECTIONS - 1))]
-    slopes = [first, *(again(v) for v in vs[1:])]
-    if doubt > DIFFERENCE_TOLERANCES[problem.single][1]:
+    doubt, findings = first.doubt, []
+    if not analytic and not problem.single:
+        findings = _mistrust(problem, which, first, rng)
+    slopes = [first, *(again(v) for v in others)]
+    if doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
         slopes[0] = again(v)  # only the complex step can tell
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
-    return Exploration(analytic, straight, kinked, vs, slopes, doubt, findings)
+    straight = not kinked.any() and _is_straight(problem, which, v)
+    return Exploration(analytic, straight, kinked, [v, *others], slopes, doubt, findings)
 
 
-def _knowing(problem: Problem, which: int, analytic: bool, straight: bool) -> Problem:
-    both = [*problem.analytic], [*problem.straight]
-    both[0][which], both[1][which] = analytic, straight
-    return problem.knowing(*both)
+def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool:
+    """Try a complex step along v and compare it with the differences."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a discarded imaginary part is only a warning
+            step = problem.complex_tangent(which, v)
+    except Exception:  # whatever code of others may raise: then it is not analytic
+        return False
+    if step.shape != slopes.value.shape or not np.isfinite(step).all():
+        return False
+    smooth = ~slopes.kinked
+    scale = np.abs(slopes.value[smooth]).max(initial=0.0)
+    allowed = limits.ANALYTIC * scale + 10 * slopes.error[smooth]
+    return bool(smooth.any() and (np.abs(step - slopes.value)[smooth] <= allowed).all())
+
+
+def _is_straight(problem: Problem, which: int, v: Array) -> bool:
+    line, h = problem.line(which, v), limits.LADDER[2] * problem.step_unit(which)
+    try:
+        up, middle, down = (line(t) for t in (h, 0.0, -h))
+    except UseError:  # forward is not defined there
+        return False
+    noise = problem.precision * np.maximum(np.abs(up), np.abs(down))
+    return bool((np.abs(up - 2 * middle + down) <= limits.NOISE * noise).all())
 
 
 def _closely(problem: Problem, which: int, v: Array) -> Slopes:
@@ -123,54 +130,48 @@ def _closely(problem: Problem, which: int, v: Array) -> Slopes:
 
     Where many seem kinked, as with the identity, they are, and shorter steps add nothing.
     """
-    slopes = problem.slopes(which, v, shortest=NEAR[1])
-    unsettled = slopes.error > SETTLED * np.abs(slopes.value).max(initial=0)
+    slopes = problem.slopes(which, v, shortest=limits.NEAR[1])
+    unsettled = slopes.error > limits.SETTLED * np.abs(slopes.value).max(initial=0)
     doubtful = np.flatnonzero(slopes.kinked | unsettled)
-    few = len(doubtful) < max(MANY_OUTPUTS, FEW_OUTPUTS * slopes.kinked.size)
+    few = len(doubtful) < max(limits.MANY_OUTPUTS, limits.FEW_OUTPUTS * slopes.kinked.size)
     if not len(doubtful) or not few:
         return slopes
     try:
-        some = problem.slopes_of(doubtful, which, v, *CLOSER)
+        some = problem.slopes_of(doubtful, which, v, *limits.CLOSER)
     except UseError:  # so close to the end of where forward is defined
         return slopes
+    before = Slopes(*(a[doubtful] for a in slopes))
     # A jump's slope of 1/h is most of the noise there: it stays one if it stays kinked.
-    some = some._replace(broken=some.broken | (slopes.broken[doubtful] & some.kinked))
-    kinked = slopes.kinked[doubtful] | some.kinked
-    better = kinked | (some.error < slopes.error[doubtful])
-    closer = slopes.put(doubtful[better], some.only(better))
-    return closer._replace(straight=False)
+    some = some._replace(broken=some.broken | (before.broken & some.kinked))
+    better = before.kinked | some.kinked | (some.error < before.error)
+    return slopes.put(doubtful[better], Slopes(*(a[better] for a in some)))
 
 
-def _trust(
+def _mistrust(
     problem: Problem, which: int, slopes: Slopes, rng: np.random.Generator
-) -> tuple[float, list[Finding]]:
-    """Return the estimated relative error of the differences; say so if it is too large."""
-    smooth = ~slopes.kinked
-    size = float(np.linalg.norm(slopes.value[smooth]))
-    doubt = 2 * float(np.linalg.norm(slopes.error[smooth])) / (size or 1.0)
-    if problem.analytic[which] or problem.single:
-        return doubt, []
+) -> list[Finding]:
+    """Say why differences cannot be trusted."""
     where = f"forward, along {problem.names[which]}"
-    noise = _roughness(problem, which, slopes, rng)
-    if FLOAT32_NOISE[0] < noise < FLOAT32_NOISE[1]:
+    noise, (least, most) = _roughness(problem, which, slopes, rng), limits.FLOAT32_NOISE
+    if least < noise < most:
         evidence = f"its outputs scatter by {noise:.0e} of their size, float64's is 1e-16"
-        return doubt, [Finding(CAUSES["float32"], where, evidence, SCATTER_CERTAINTY)]
+        return [Finding(CAUSES["float32"], where, evidence, limits.SCATTER_CERTAINTY)]
     if slopes.broken.any():
         n = int(slopes.broken.sum())
         evidence = f"{n} of {slopes.value.size} outputs jump here: their slopes have no limit"
-        return doubt, [Finding(CAUSES["untrusted"], where, evidence)]
-    if doubt > UNTRUSTED:
-        evidence = f"the best estimate of the slopes is off by {doubt:.0e} of their size"
-        return doubt, [Finding(CAUSES["untrusted"], where, evidence, DOUBT_CERTAINTY)]
-    return doubt, []
+        return [Finding(CAUSES["untrusted"], where, evidence)]
+    if slopes.doubt > limits.UNTRUSTED:
+        evidence = f"the best estimate of the slopes is off by {slopes.doubt:.0e} of their size"
+        return [Finding(CAUSES["untrusted"], where, evidence, limits.DOUBT_CERTAINTY)]
+    return []
 
 
 def _roughness(problem: Problem, which: int, slopes: Slopes, rng: np.random.Generator) -> float:
     """How much the outputs scatter from point to point, relative to their size: the median."""
     v = direction(rng, problem.point[which].shape)
-    line, h = problem.line(which, v), ROUGH_STEP * problem.step_unit(which)
+    line, h = problem.line(which, v), limits.ROUGH_STEP * problem.step_unit(which)
     # To one side of x, at which there may be a kink.
-    points = np.array([np.ravel(line(k * h)) for k in range(1, ROUGH_POINTS + 1)])
+    points = np.array([np.ravel(line(k * h)) for k in range(1, limits.ROUGH_POINTS + 1)])
     sixth = np.abs(np.diff(points, n=6, axis=0)).max(axis=0)  # of what is smooth, of order h^6
     alive = slopes.value != 0
     if not alive.any():

@@ -10,24 +10,14 @@ change: there every element is moved by a step to see which do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from stnref.gradcheck import limits
 from stnref.gradcheck.explore import Exploration, explore
 from stnref.gradcheck.halving import Indices, find_by_halving
-from stnref.gradcheck.limits import (
-    GROUPED,
-    LADDER,
-    MOST_ELEMENTS,
-    MOST_ENTRIES,
-    MOST_HALVINGS,
-    MOST_ON_KINKS,
-    MOST_ROWS,
-    NEAR,
-    SAMPLED,
-)
 from stnref.gradcheck.numeric import Slopes
 from stnref.gradcheck.problem import Mask, Problem, UseError, direction
 from stnref.validation import Array
@@ -122,30 +112,25 @@ def jacobians(
 
 def informed(problem: Problem, explorations: Sequence[Exploration]) -> Problem:
     """Return the problem with what the explorations found."""
-    return problem.knowing([e.analytic for e in explorations], [e.straight for e in explorations])
+    analytic, straight = zip(*((e.analytic, e.straight) for e in explorations), strict=True)
+    return problem.knowing(analytic=list(analytic), straight=list(straight))
 
 
 def is_whole(problem: Problem, which: int) -> bool:
     """Whether an input is small enough to be differentiated by each of its elements."""
     n = problem.point[which].size
-    return n <= MOST_ELEMENTS and n * problem.out.size <= MOST_ENTRIES
+    return n <= limits.MOST_ELEMENTS and n * problem.out.size <= limits.MOST_ENTRIES
 
 
 def _analytic(problem: Problem, whole: Sequence[bool]) -> list[Array | None]:
     """Collect the rows that backward gives, of the inputs that are whole."""
     n_out = problem.out.size
-    if n_out > MOST_ROWS or not any(whole):
+    if n_out > limits.MOST_ROWS or not any(whole):
         return [None] * len(whole)
     inputs = zip(problem.point, whole, strict=True)
     A = [np.empty((n_out, x.size)) if asked else None for x, asked in inputs]
-
-    def units() -> Iterator[Array]:
-        for output in range(n_out):
-            dout = np.zeros(n_out)
-            dout[output] = 1
-            yield dout.reshape(problem.out.shape)
-
-    for row, gradients in enumerate(problem.all_gradients(units())):
+    units = np.eye(n_out).reshape(n_out, *problem.out.shape)
+    for row, gradients in enumerate(problem.all_gradients(units)):
         for J, gradient in zip(A, gradients, strict=True):
             if J is not None:
                 J[row] = gradient.ravel()
@@ -171,10 +156,11 @@ def _reads(problem: Problem, which: int, seen: Exploration, A: Array | None) -> 
     """Say which outputs read which elements (n_out, n); None where that costs too much."""
     if not seen.on_kink and (A is not None or seen.analytic):
         return None if A is None else A != 0
-    step = LADDER[0] * problem.step_unit(which)
-    units = (problem.unit(which, k) for k in range(problem.point[which].size))
+    step = limits.LADDER[0] * problem.step_unit(which)
+    elements = range(problem.point[which].size)
     try:
-        return np.stack([_changing(problem, which, v, step) for v in units], axis=1)
+        changing = [_changing(problem, which, problem.unit(which, k), step) for k in elements]
+        return np.stack(changing, axis=1)
     except UseError:  # forward is not defined there
         return None
 
@@ -208,7 +194,7 @@ def _alone(elements: Indices) -> list[Indices]:
 def _agrees(N: Derivatives, seen: Exploration) -> bool:
     """Whether N, of smooth outputs, gives the slopes along a random direction."""
     v, along = seen.directions[-1].ravel(), seen.slopes[-1]
-    allowed = GROUPED[seen.analytic] * (np.abs(N.value) @ np.abs(v))
+    allowed = limits.GROUPED[seen.analytic] * (np.abs(N.value) @ np.abs(v))
     if not seen.analytic:
         allowed = allowed + 3 * (along.error + N.error @ np.abs(v))
     return not (N.kinked.any() or (np.abs(N.value @ v - along.value) > allowed).any())
@@ -224,44 +210,39 @@ def _columns(
     reads: Mask | None = None,
     near: bool = False,
 ) -> Derivatives:
-    """Differentiate by groups of elements, and give each of these what it is read by.
+    """Differentiate by groups of elements, and give each of these the outputs that read it.
 
-    Without `reads` each is a group; `near`: with steps that look for kinks at x alone.
+    Without `reads` a group is one element; `near`: with steps that look for kinks at x alone.
     """
     elements = np.concatenate(groups)
-    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     order = np.argsort(elements)
+    group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])[order]
+    elements = elements[order]
 
     def spread(rows: Sequence[Array]) -> Array:
         columns = np.stack(rows).T  # (n_out, groups)
-        if reads is None:
-            return columns
-        return columns[:, group_of[order]] * reads[:, elements[order]]
+        return columns if reads is None else columns[:, group] * reads[:, elements]
 
-    vs = [np.zeros(problem.point[which].shape) for _ in groups]
-    for v, group in zip(vs, groups, strict=True):
-        v.flat[group] = 1
-    if seen.analytic and not seen.on_kink:
-        value = spread([problem.tangent(which, v) for v in vs])
-        nothing = np.broadcast_to(0.0, value.shape)
-        return Derivatives(elements[order], value, value, value, nothing.astype(bool), nothing)
-    several = []
-    for v, group in zip(vs, groups, strict=True):
+    def slopes(v: Array, own: Indices) -> Slopes:
         if near:
             s = _slopes_at_point(problem, which, v)
         else:
-            s = problem.slopes(which, v, _longest(distance, group))
-        if seen.analytic:  # off its kinks an output has a derivative: known better
-            value = np.where(s.kinked, s.value, problem.tangent(which, v))
-            s = s._replace(value=value, error=s.error * s.kinked)
-        several.append(s)
-    value, error, below, above, kinked = (
-        spread([getattr(s, name) for s in several])
-        for name in ("value", "error", "below", "above", "kinked")
-    )
-    below, above = (np.where(kinked, slope, value) for slope in (below, above))
+            s = problem.slopes(which, v, _longest(distance, own))
+        if not seen.analytic:
+            return s
+        value = np.where(s.kinked, s.value, problem.tangent(which, v))  # off its kinks: exact
+        return s._replace(value=value, error=s.error * s.kinked)
+
+    vs = [problem.unit(which, own) for own in groups]
+    if seen.analytic and not seen.on_kink:
+        value = spread([problem.tangent(which, v) for v in vs])
+        nothing = np.broadcast_to(0.0, value.shape)
+        return Derivatives(elements, value, value, value, nothing.astype(bool), nothing)
+    several = zip(*(slopes(v, own) for v, own in zip(vs, groups, strict=True)), strict=True)
+    s = Slopes(*(spread(rows) for rows in several))
+    below, above = (np.where(s.kinked, slope, s.value) for slope in (s.below, s.above))
     least, greatest = np.minimum(below, above), np.maximum(below, above)
-    return Derivatives(elements[order], value, least, greatest, kinked, error)
+    return Derivatives(elements, s.value, least, greatest, s.kinked, s.error)
 
 
 def _longest(distance: Array | None, elements: Indices) -> float:
@@ -274,9 +255,10 @@ def _longest(distance: Array | None, elements: Indices) -> float:
 
 def _slopes_at_point(problem: Problem, which: int, v: Array) -> Slopes:
     """Differentiate with short steps only, and only the outputs that change at all."""
-    outputs = np.flatnonzero(_changing(problem, which, v, NEAR[0]))
-    some = problem.slopes_of(outputs, which, v, *NEAR)
-    return Slopes.nothing(problem.out.size).put(outputs, some)
+    outputs = np.flatnonzero(_changing(problem, which, v, limits.NEAR[0]))
+    zero, no = np.zeros(problem.out.size), np.zeros(problem.out.size, dtype=bool)
+    nothing = Slopes(zero, zero, zero, zero, no, no, zero)
+    return nothing.put(outputs, problem.slopes_of(outputs, which, v, *limits.NEAR))
 
 
 def sample(
@@ -290,9 +272,11 @@ def sample(
 
     If there are kinks, some of these elements are on one: rare ones are looked for.
     """
-    n, some = problem.point[which].size, SAMPLED
+    n, some = problem.point[which].size, limits.SAMPLED
     if seen.on_kink:
-        some = int(np.clip(MOST_ENTRIES // problem.out.size, SAMPLED, MOST_ON_KINKS))
+        some = int(
+            np.clip(limits.MOST_ENTRIES // problem.out.size, limits.SAMPLED, limits.MOST_ON_KINKS)
+        )
     few = np.sort(rng.choice(n, min(n, some), replace=False))
     found = _columns(problem, which, _alone(few), seen, distance, near=seen.on_kink)
     if seen.on_kink and not found.kinked.any():
@@ -308,10 +292,11 @@ def _elements_on_kinks(
     signs = np.sign(direction(rng, problem.point[which].shape))
 
     def on_kink(part: Indices) -> bool:
-        v = np.zeros(signs.shape)
-        v.flat[part] = signs.flat[part]
-        return bool(problem.slopes_of(outputs, which, v, *NEAR).kinked.any())
+        v = signs * problem.unit(which, part)
+        return bool(problem.slopes_of(outputs, which, v, *limits.NEAR).kinked.any())
 
     everything = [np.arange(signs.size)]
-    found, _ = find_by_halving(everything, on_kink, budget=MOST_HALVINGS, enough=SAMPLED // 2)
+    found, _ = find_by_halving(
+        everything, on_kink, budget=limits.MOST_HALVINGS, enough=limits.SAMPLED // 2
+    )
     return found

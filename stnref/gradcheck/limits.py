@@ -51,7 +51,8 @@ UNEXPLAINED_CERTAINTY = 0.3
 # ------------------------------------------------------------------------------- differences
 
 LADDER = tuple(2.0**-k for k in range(3, 25, 2))
-"""Steps of the differences, from 1/8 to 1.2e-7: what is nearer than the last counts as at x."""
+"""Steps of the differences, in units of the input, from 1/8 to 1.2e-7: what is nearer than the last
+counts as at x."""
 ENOUGH = 3
 """Rungs after which a smooth function may be done: Richardson's values and their errors."""
 NEAR = LADDER[5], LADDER[7]

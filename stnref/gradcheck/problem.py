@@ -6,16 +6,15 @@ import contextlib
 import copy
 import os
 import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
-from stnref.gradcheck.limits import ANALYTIC, LADDER, UNIT
-from stnref.gradcheck.numeric import Slopes, complex_step, slopes_along, straight_slopes
+from stnref.gradcheck.numeric import Slopes, complex_step, slopes_along
 from stnref.gradcheck.report import Finding
 from stnref.validation import Array
 
@@ -118,17 +117,10 @@ class Problem:
         """Return the same pair at another value of one input."""
         return self.with_inputs([*self.inputs[:which], value, *self.inputs[which + 1 :]])
 
-    def knowing(
-        self,
-        analytic: Sequence[bool] | None = None,
-        straight: Sequence[bool] | None = None,
-        repeatable: bool | None = None,
-    ) -> Problem:
-        """Return the same problem, with what was found out of it."""
+    def knowing(self, **facts: Any) -> Problem:
+        """Return the same problem, with some of `analytic`, `straight`, `repeatable` found out."""
         other = copy.copy(self)
-        other.analytic = self.analytic if analytic is None else list(analytic)
-        other.straight = self.straight if straight is None else list(straight)
-        other.repeatable = self.repeatable if repeatable is None else repeatable
+        vars(other).update(facts)
         return other
 
     # ------------------------------------------------------------------------------- running
@@ -191,10 +183,10 @@ class Problem:
         """Return the largest absolute value in an input."""
         return float(np.abs(self.point[which]).max())
 
-    def unit(self, which: int, element: int) -> Array:
-        """Return the direction of one element."""
+    def unit(self, which: int, elements: int | NDArray[np.intp]) -> Array:
+        """Return the direction of one element, by its flat index, or of several together."""
         v = np.zeros(self.point[which].shape)
-        v.flat[element] = 1
+        v.ravel()[elements] = 1
         return v
 
     def line(self, which: int, v: Array) -> Callable[[float], Array]:
@@ -219,67 +211,50 @@ class Problem:
         Where a step leaves the set on which forward is defined, shorter ones are tried.
         """
         unit, line = self.step_unit(which), self.line(which, v)
-        options = {"precision": self.precision, "size": self.size(which) / unit}
-
-        def scaled(t: float) -> Array:
-            return line(t * unit)
-
-        if self.straight[which]:
-            with contextlib.suppress(UseError):
-                slopes = straight_slopes(scaled, precision=self.precision)
-                if slopes is not None:
-                    return slopes.in_units(unit)
-        limit = longest / unit
-        for most, least in ((limit, shortest), *((h, 0.0) for h in LADDER[2::3] if h < limit)):
+        shorter = ((h * unit, 0.0) for h in limits.LADDER[2::3] if h * unit < longest)
+        for most, least in ((longest, shortest), *shorter):
             try:
-                return slopes_along(scaled, longest=most, shortest=least, **options).in_units(unit)
+                return self._slopes(which, line, most, least, unit)
             except UseError as error:
                 last = error
-        text = f"{last.evidence} where {self.names[which]} is moved by {most * unit:.0e}: it is too"
+        text = f"{last.evidence} where {self.names[which]} is moved by {most:.0e}: it is too"
         raise UseError("untrusted", last.where, f"{text} near the end of where it is defined")
-
-    def step_unit(self, which: int) -> float:
-        """Return 1 where that is the order of an input, else a power of two."""
-        largest, (least, most) = self.size(which), UNIT
-        if largest == 0 or least <= largest <= most:
-            return 1.0
-        return float(2.0 ** np.round(np.log2(largest)))
 
     def slopes_of(
         self, outputs: Array, which: int, v: Array, longest: float, shortest: float
     ) -> Slopes:
         """Differentiate some of the outputs along v by differences."""
         line = self.line(which, v)
-        return slopes_along(
-            lambda t: np.ravel(line(t))[outputs],
-            longest=longest,
-            shortest=shortest,
-            precision=self.precision,
-            size=self.size(which),
-        )
+        return self._slopes(which, lambda t: np.ravel(line(t))[outputs], longest, shortest, 1.0)
+
+    def _slopes(
+        self,
+        which: int,
+        line: Callable[[float], Array],
+        longest: float,
+        shortest: float,
+        unit: float,
+    ) -> Slopes:
+        scales = {"unit": unit, "precision": self.precision, "size": self.size(which)}
+        return slopes_along(line, longest=longest, shortest=shortest, **scales)
+
+    def step_unit(self, which: int) -> float:
+        """Return 1 where that is the order of an input, else a power of two."""
+        largest, (least, most) = self.size(which), limits.UNIT
+        if largest == 0 or least <= largest <= most:
+            return 1.0
+        return float(2.0 ** np.round(np.log2(largest)))
 
     def tangent(self, which: int, v: Array) -> Array:
         """Return J v (n_out,), by the complex step where forward is analytic."""
-        if not self.analytic[which]:
-            return self.slopes(which, v).value
+        return (
+            self.complex_tangent(which, v) if self.analytic[which] else self.slopes(which, v).value
+        )
+
+    def complex_tangent(self, which: int, v: Array) -> Array:
+        """Return what the complex step gives for J v (n_out,), analytic or not."""
         copies = [a.copy() for a in self.point]
         return np.ravel(complex_step(self.forward, copies, which, v))
-
-    def is_analytic(self, which: int, v: Array, slopes: Slopes) -> bool:
-        """Try a complex step along v and compare it with the differences."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # a discarded imaginary part is only a warning
-                copies = [a.copy() for a in self.point]
-                step = np.ravel(complex_step(self.forward, copies, which, v))
-        except Exception:  # whatever code of others may raise: then it is not analytic
-            return False
-        if step.shape != slopes.value.shape or not np.isfinite(step).all():
-            return False
-        smooth = ~slopes.kinked
-        scale = np.abs(slopes.value[smooth]).max(initial=0.0)
-        allowed = ANALYTIC * scale + 10 * slopes.error[smooth]
-        return bool(smooth.any() and (np.abs(step - slopes.value)[smooth] <= allowed).all())
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
