@@ -16,89 +16,65 @@ from stnref.validation import Array
 def check_behaviour(problem: Problem, dout: Array, rng: np.random.Generator) -> list[Finding]:
     """Return what is wrong with how the two functions behave; raise UseError if all is in vain."""
     dout = dout.astype(problem.out.dtype)
-    findings = [*_forward_repeats(problem), *_mutations(problem, dout)]
-    findings += _caches(problem, dout, rng)
-    findings += _linearity(problem, dout, rng)
-    return findings + _dtypes(problem, dout)
+    _expect_the_same_again(problem)
+    findings = [*_mutations(problem, dout), *_caches(problem, dout, rng)]
+    return [*findings, *_linearity(problem, dout, rng), *_dtypes(problem, dout)]
 
 
-def _forward_repeats(problem: Problem) -> list[Finding]:
+def _expect_the_same_again(problem: Problem) -> None:
+    out = problem.out
     for _ in range(FORWARDS):
         again, _ = problem.run(problem.inputs)
-        if not same_bits([again], [problem.out]):
-            break
-    else:
-        return []
-    changed = int((again != problem.out).sum())
-    raise UseError(
-        "random-forward",
-        "forward",
-        f"calls with the same inputs differ in {changed} of {again.size} outputs, "
-        f"by up to {np.abs(again - problem.out).max():.1e}",
-    )
+        if not _same_bits(again, out):
+            changed, most = int((again != out).sum()), np.abs(again - out).max()
+            text = f"calls with the same inputs differ in {changed} of {out.size} outputs"
+            raise UseError("random-forward", "forward", f"{text}, by up to {most:.1e}")
 
 
 def _mutations(problem: Problem, dout: Array) -> list[Finding]:
     """Run both functions on arrays of ours, and look at these afterwards."""
-    findings = []
-    arrays = [a.copy() for a in problem.inputs]
-    cache = call("forward", problem.forward, *arrays)[1]
-    for name, array, before in zip(problem.names, arrays, problem.inputs, strict=True):
-        if not same_bits([array], [before]):
-            findings.append(_mutated("forward", name, array, before))
-    arrays = [a.copy() for a in problem.inputs] if findings else arrays
-    cache = call("forward", problem.forward, *arrays)[1] if findings else cache
-    mine = dout.copy()
-    middle = [a.copy() for a in arrays]
+    arrays, mine = [a.copy() for a in problem.inputs], dout.copy()
+    _, cache = call("forward", problem.forward, *arrays)
+    between = [a.copy() for a in arrays]
     call("backward", problem.backward, mine, cache)
-    for name, array, before in [
-        *zip(problem.names, arrays, middle, strict=True),
-        ("dout", mine, dout),
-    ]:
-        if not same_bits([array], [before]):
-            findings.append(_mutated("backward", name, array, before))
+    first = _changed("forward", problem.names, between, problem.inputs)
+    return first + _changed("backward", [*problem.names, "dout"], [*arrays, mine], [*between, dout])
+
+
+def _changed(
+    function: str, names: Sequence[str], after: Sequence[Array], before: Sequence[Array]
+) -> list[Finding]:
+    findings = []
+    for name, new, old in zip(names, after, before, strict=True):
+        if not _same_bits(new, old):
+            where = np.argwhere(np.atleast_1d(new != old)).tolist()
+            text = f"{len(where)} of {new.size} elements of {name} changed, the first at "
+            text += str(where[0] if where else [])
+            findings.append(Finding(CAUSES["input-mutated"], f"{function} changes {name}", text))
     return findings
-
-
-def _mutated(function: str, name: str, after: Array, before: Array) -> Finding:
-    changed = np.argwhere(np.atleast_1d(after != before))
-    return Finding(
-        CAUSES["input-mutated"],
-        f"{function} changes {name}",
-        f"{len(changed)} of {after.size} elements of {name} changed, the first at "
-        f"{changed[0].tolist() if len(changed) else []}",
-    )
 
 
 def _caches(problem: Problem, dout: Array, rng: np.random.Generator) -> list[Finding]:
     """A forward elsewhere between a forward and its backward must change nothing."""
     _, cache = problem.run(problem.inputs)
     first = problem.pull(dout, cache)
-    second = problem.pull(dout, cache)
-    if not same_bits(first, second):
-        which = _first_difference(first, second)
-        return [
-            Finding(
-                CAUSES["not-repeatable"],
-                f"gradient of {problem.names[which]}",
-                f"two calls of backward with the same arguments differ by up to "
-                f"{np.abs(first[which] - second[which]).max():.1e}",
-            )
-        ]
-    if not _ran_elsewhere(problem, rng):
-        return []
-    late = problem.pull(dout, cache)
-    if same_bits(first, late):
-        return []
-    which = _first_difference(first, late)
-    return [
-        Finding(
-            CAUSES["stale-cache"],
-            f"gradient of {problem.names[which]}",
-            "the gradient changes when forward runs at other inputs before backward is given "
-            f"the first call's cache (by up to {np.abs(first[which] - late[which]).max():.1e})",
-        )
-    ]
+    cause, off = CAUSES["not-repeatable"], _difference(problem, first, problem.pull(dout, cache))
+    text = "two calls of backward with the same arguments differ by up to {:.1e}"
+    if off is None and _ran_elsewhere(problem, rng):
+        cause, off = CAUSES["stale-cache"], _difference(problem, first, problem.pull(dout, cache))
+        text = "the gradient changes when forward runs at other inputs before backward is given "
+        text += "the first call's cache (by up to {:.1e})"
+    return [] if off is None else [Finding(cause, off[0], text.format(off[1]))]
+
+
+def _difference(
+    problem: Problem, a: Sequence[Array], b: Sequence[Array]
+) -> tuple[str, float] | None:
+    """Return which gradient is the first that differs, and by how much."""
+    for name, x, y in zip(problem.names, a, b, strict=True):
+        if not _same_bits(x, y):
+            return f"gradient of {name}", float(np.abs(x - y).max())
+    return None
 
 
 def _ran_elsewhere(problem: Problem, rng: np.random.Generator) -> bool:
@@ -114,60 +90,44 @@ def _ran_elsewhere(problem: Problem, rng: np.random.Generator) -> bool:
     return False
 
 
-def _first_difference(a: Sequence[Array], b: Sequence[Array]) -> int:
-    return next(i for i, (x, y) in enumerate(zip(a, b, strict=True)) if not same_bits([x], [y]))
-
-
 def _linearity(problem: Problem, dout: Array, rng: np.random.Generator) -> list[Finding]:
     """backward(a d1 + b d2) = a backward(d1) + b backward(d2), for each gradient by itself."""
-    other = rng.standard_normal(dout.shape)
-    a, b = 1.7, -0.6
-    one, two, both = (problem.gradients(d) for d in (dout, other, a * dout + b * other))
-    findings = []
-    for name, g1, g2, g12 in zip(problem.names, one, two, both, strict=True):
-        bad = ~np.isfinite(g1)
+    other, findings, (a, b) = rng.standard_normal(dout.shape), [], (1.7, -0.6)
+    triple = (problem.gradients(d) for d in (dout, other, a * dout + b * other))
+    for which, (one, two, both) in enumerate(zip(*triple, strict=True)):
+        where, bad = f"gradient of {problem.names[which]}", ~np.isfinite(one)
         if bad.any():
             first = tuple(int(i) for i in np.argwhere(bad)[0])
-            evidence = f"{int(bad.sum())} of {bad.size} elements, the first {g1[first]} at {first}"
-            findings.append(Finding(CAUSES["non-finite"], f"gradient of {name}", evidence))
+            text = f"{int(bad.sum())} of {bad.size} elements, the first {one[first]} at {first}"
+            findings.append(Finding(CAUSES["non-finite"], where, text))
             continue
-        scale = max(np.abs(g1).max(initial=0), np.abs(g2).max(initial=0))
+        scale = max(np.abs(one).max(initial=0), np.abs(two).max(initial=0))
         with np.errstate(all="ignore"):
-            off = np.abs(g12 - (a * g1 + b * g2)).max(initial=0)
+            off = np.abs(both - (a * one + b * two)).max(initial=0)
         if off <= LINEARITY[problem.single] * scale:
             continue
-        where = f"gradient of {name}"
-        against = problem.gradients(-dout)[problem.names.index(name)]
-        if all(np.abs(g1 - g).max() <= SAME_GRADIENT * scale for g in (g2, against)):
-            evidence = "three random upstream gradients give the same result"
-            findings.append(Finding(CAUSES["upstream-ignored"], where, evidence))
+        against = problem.gradients(-dout)[which]
+        if all(np.abs(one - g).max() <= SAME_GRADIENT * scale for g in (two, against)):
+            text = "three random upstream gradients give the same result"
+            findings.append(Finding(CAUSES["upstream-ignored"], where, text))
         else:
-            findings.append(_not_linear(problem, name, where, dout, off / (scale or 1.0)))
+            findings.append(_not_linear(problem, which, where, dout, off / (scale or 1.0)))
     return findings
 
 
-def _not_linear(problem: Problem, name: str, where: str, dout: Array, off: float) -> Finding:
+def _not_linear(problem: Problem, which: int, where: str, dout: Array, off: float) -> Finding:
     """Tell a mask of the upstream gradient's sign from other things that are not linear."""
-    which = problem.names.index(name)
-    up, down = problem.gradients(np.abs(dout))[which], problem.gradients(-np.abs(dout))[which]
+    up, down = (problem.gradients(d)[which] for d in (np.abs(dout), -np.abs(dout)))
     if up.any() and not down.any():
-        return Finding(
-            CAUSES["relu-mask"],
-            where,
-            "a positive upstream gradient passes, a negative one gives zero everywhere: the mask "
-            "is one of the upstream gradient",
-        )
+        text = "a positive upstream gradient passes, a negative one gives zero everywhere: the mask"
+        return Finding(CAUSES["relu-mask"], where, f"{text} is one of the upstream gradient")
+    text = f"backward(a d1 + b d2) is off a backward(d1) + b backward(d2) by {off:.1e}"
     try:
-        with np.errstate(all="ignore"):  # that this divides by zero is our doing
-            zero = problem.gradients(np.zeros_like(dout))[which]
-        more = "; it is not zero for an upstream gradient of zero" if zero.any() else ""
+        if problem.gradients(np.zeros_like(dout))[which].any():
+            text += "; it is not zero for an upstream gradient of zero"
     except UseError as error:
-        more = f"; for an upstream gradient of zero it {error.evidence}"
-    return Finding(
-        CAUSES["not-linear"],
-        where,
-        f"backward(a d1 + b d2) is off a backward(d1) + b backward(d2) by {off:.1e}{more}",
-    )
+        text += f"; for an upstream gradient of zero it {error.evidence}"
+    return Finding(CAUSES["not-linear"], where, text)
 
 
 def _dtypes(problem: Problem, dout: Array) -> list[Finding]:
@@ -177,14 +137,14 @@ def _dtypes(problem: Problem, dout: Array) -> list[Finding]:
     if problem.out.dtype == np.float32:
         return [Finding(CAUSES["float32"], "out", "float64 inputs give a float32 output")]
     _, cache = problem.run(problem.inputs)
-    findings = []
-    for name, gradient in zip(problem.names, problem.pull(dout, cache), strict=True):
-        if gradient.dtype == np.float32:
-            evidence = f"the gradient is float32, {name} is float64"
-            findings.append(Finding(CAUSES["float32"], f"gradient of {name}", evidence))
-    return findings
+    text = "the gradient is float32, {} is float64"
+    return [
+        Finding(CAUSES["float32"], f"gradient of {name}", text.format(name))
+        for name, gradient in zip(problem.names, problem.pull(dout, cache), strict=True)
+        if gradient.dtype == np.float32
+    ]
 
 
-def same_bits(a: Sequence[Array], b: Sequence[Array]) -> bool:
-    """Whether two lists of arrays are equal to the last bit, NaN included."""
-    return all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+def _same_bits(a: Array, b: Array) -> bool:
+    """Whether two arrays are equal to the last bit, NaN included."""
+    return a.tobytes() == b.tobytes()

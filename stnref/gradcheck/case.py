@@ -21,35 +21,32 @@ class Case:
 
     Attributes
     ----------
-    problem : Problem
-    which : int
-        Number of the input.
+    seen : Exploration
     dout : Array
         The upstream gradient of the check.
     gradient : Array
         What backward gives for it.
     smooth : Array
         What backward gives for the outputs that lie on no kink alone.
-    seen : Exploration
     derivatives : Derivatives
         By all elements, or by some.
-    distance : Array or None
-        The caller's kink map.
     """
 
-    problem: Problem
-    which: int
+    seen: Exploration
     dout: Array
     gradient: Array
     smooth: Array
-    seen: Exploration
     derivatives: Derivatives
-    distance: Array | None
+
+    @property
+    def problem(self) -> Problem:
+        """The pair, and what is known of it."""
+        return self.seen.problem
 
     @property
     def name(self) -> str:
         """The input's name."""
-        return self.problem.names[self.which]
+        return self.problem.names[self.seen.which]
 
     @property
     def method(self) -> str:
@@ -59,12 +56,14 @@ class Case:
     @property
     def whole(self) -> bool:
         """Whether all elements were differentiated one by one."""
-        return is_whole(self.problem, self.which)
+        return is_whole(self.problem, self.seen.which)
 
     @property
     def floor(self) -> float:
         """Round-off of a gradient that is zero, as at a minimum."""
-        precision = ROUND_OFF * self.problem.precision * max(1.0, self.problem.size(self.which))
+        precision = (
+            ROUND_OFF * self.problem.precision * max(1.0, self.problem.size(self.seen.which))
+        )
         return float(precision * np.abs(self.dout).max(initial=0))
 
     @cached_property
@@ -122,7 +121,7 @@ class Case:
         if kinked.any():
             low, high = contracted(N.below, N.above, d)
             below, above = np.where(kinked, low, value), np.where(kinked, high, value)
-        mask, distance = spread(kinked, False), self.distance
+        mask, distance = spread(kinked, False), self.seen.distance
         if distance is None:
             distance = np.where(mask, 0, np.nan)
         return InputResult(

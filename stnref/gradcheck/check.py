@@ -12,8 +12,8 @@ from stnref.gradcheck.behaviour import check_behaviour
 from stnref.gradcheck.case import Case
 from stnref.gradcheck.causes import CAUSES
 from stnref.gradcheck.compare import compare_input, compare_jacobians, reach
-from stnref.gradcheck.explore import explore
-from stnref.gradcheck.jacobians import Jacobians, informed, jacobians, sample
+from stnref.gradcheck.explore import explore_all
+from stnref.gradcheck.jacobians import Jacobians, jacobians, sample
 from stnref.gradcheck.limits import DOT_TOLERANCES, UNEXPLAINED_CERTAINTY
 from stnref.gradcheck.problem import Problem, UseError, call
 from stnref.gradcheck.report import Comparison, Finding, GradientReport
@@ -142,10 +142,8 @@ def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
         raise ValueError(f"names: expected different ones, got {labels}")
     for name, array in zip(labels, arrays, strict=True):
         if array.dtype.kind not in "iuf" or not array.size:
-            raise ValueError(
-                f"{name}: expected at least one real number, got {array.dtype}, {array.shape}; "
-                "bind what has no gradient beforehand"
-            )
+            got = f"{array.dtype}, {array.shape}; bind what has no gradient beforehand"
+            raise ValueError(f"{name}: expected at least one real number, got {got}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite values, got others")
 
@@ -159,30 +157,31 @@ def _check(
 ) -> GradientReport:
     dout = rng.standard_normal(problem.out.shape)
     findings = check_behaviour(problem, dout, rng)
-    problem = problem.knowing(repeatable=all(f.cause != "not-repeatable" for f in findings))
-    cases, both = _measure(problem, dout, _distances(problem, kinks), rng)
-    findings += [finding for case in cases for finding in case.seen.findings]
+    problem = problem.repeating(all(f.cause != "not-repeatable" for f in findings))
+    both, cases = _measure(problem, dout, _distances(problem, kinks), rng)
     comparisons = [c for case in cases for c in compare_input(case, rng)]
     for case, A in zip(cases, both.A, strict=True):
         comparisons += [] if A is None else [compare_jacobians(case, A, rng)]
-    dot = _dot_test(cases, jvp, rng)
+    dot, unusable = _dot_test(problem, cases, jvp, rng)
+
+    findings += [finding for case in cases for finding in case.seen.findings]
     if all(f.cause in HARMLESS for f in findings):
         for case in cases:
             wrong = [c for c in comparisons if c.what == case.name and not c.ok]
             if wrong and explain is not None:
-                findings += explain(case.problem, case.which, both, case.seen.on_kink, rng)
+                findings += explain(
+                    case.seen.problem, case.seen.which, both, case.seen.on_kink, rng
+                )
             elif wrong:
                 findings.append(_unexplained(case, wrong))
-    if isinstance(dot, Comparison):
-        comparisons.append(dot)
-        if not dot.ok and jvp is not None and not findings:
-            evidence = (
-                f"<dout, jvp(v)> = {dot.numeric:.6g}, <backward(dout), v> = {dot.analytic:.6g}"
-            )
-            findings.append(Finding(CAUSES["jvp"], "jvp", evidence))
-    elif dot is not None:  # what was found of the gradients stands
-        findings.append(dot)
-    return _report(findings, comparisons, cases)
+    findings += unusable
+    if jvp is not None and not findings:
+        text = "<dout, jvp(v)> = {:.6g}, <backward(dout), v> = {:.6g}"
+        wrong = [c for c in dot if not c.ok]
+        findings = [
+            Finding(CAUSES["jvp"], "jvp", text.format(c.numeric, c.analytic)) for c in wrong
+        ]
+    return _report(findings, comparisons + dot, cases)
 
 
 def _distances(problem: Problem, kinks: Kinks | None) -> list[Array | None]:
@@ -200,54 +199,49 @@ def _distances(problem: Problem, kinks: Kinks | None) -> list[Array | None]:
 
 
 def _measure(
-    problem: Problem, dout: Array, distances: list[Array | None], rng: np.random.Generator
-) -> tuple[list[Case], Jacobians]:
-    """Explore and differentiate: what there is to judge of each input, and the Jacobians."""
-    explorations = [explore(problem, which, rng) for which in range(len(problem.names))]
-    problem = informed(problem, explorations)
-    both = jacobians(problem, rng, explorations, distances)
-    gradients, cases = problem.gradients(dout), []
-    for which, (seen, distance) in enumerate(zip(explorations, distances, strict=True)):
-        smooth = gradients[which]
-        if seen.on_kink:
-            smooth = problem.gradients(dout * ~seen.kinked.reshape(dout.shape))[which]
-        N = both.N[which]
-        if N is None:
-            N = sample(problem, which, seen, distance, rng)
-        cases.append(Case(problem, which, dout, gradients[which], smooth, seen, N, distance))
-    return cases, both
+    problem: Problem, dout: Array, distances: Sequence[Array | None], rng: np.random.Generator
+) -> tuple[Jacobians, list[Case]]:
+    """Explore and differentiate: the Jacobians, and what there is to judge of each input."""
+    seen = explore_all(problem, rng, distances)
+    both, gradients, cases = jacobians(problem, rng, seen), problem.gradients(dout), []
+    for gradient, own, N in zip(gradients, seen, both.N, strict=True):
+        smooth = gradient
+        if own.on_kink:
+            smooth = problem.gradients(dout * ~own.kinked.reshape(dout.shape))[own.which]
+        cases.append(Case(own, dout, gradient, smooth, N or sample(own, rng)))
+    return both, cases
 
 
 def _dot_test(
-    cases: Sequence[Case], jvp: Callable[..., Array] | None, rng: np.random.Generator
-) -> Comparison | Finding | None:
+    problem: Problem,
+    cases: Sequence[Case],
+    jvp: Callable[..., Array] | None,
+    rng: np.random.Generator,
+) -> tuple[list[Comparison], list[Finding]]:
     """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms.
 
-    A finding says that jvp cannot be used; None, that there is nothing to give J v.
+    There is no comparison without anything to give J v; a finding, if jvp does not.
     """
-    problem, dout = cases[0].problem, cases[0].dout
-    dots = [rng.standard_normal(array.shape) for array in problem.point]
+    dout = cases[0].dout
+    vs = [rng.standard_normal(array.shape) for array in problem.point]
     if jvp is not None:
         _, cache = problem.run(problem.inputs)
-        own = [dot.astype(problem.inputs[0].dtype) for dot in dots]
         try:
-            out_dot = np.asarray(call("jvp", jvp, *own, cache))
+            out_dot = call("jvp", jvp, *(v.astype(problem.inputs[0].dtype) for v in vs), cache)
         except UseError as error:
-            return error.finding
-        if out_dot.shape != dout.shape:
-            got = f"expected shape {dout.shape}, got {out_dot.shape}"
-            return UseError("shape", "jvp", got).finding
-    elif all(problem.analytic) and not any(case.seen.on_kink for case in cases):
-        tangents = [problem.tangent(which, dot) for which, dot in enumerate(dots)]
-        out_dot = np.sum(tangents, axis=0).reshape(dout.shape)
+            return [], [error.finding]
+        if np.shape(out_dot) != dout.shape:
+            got = f"expected shape {dout.shape}, got {np.shape(out_dot)}"
+            return [], [Finding(CAUSES["shape"], "jvp", got)]
+    elif all(case.seen.analytic and not case.seen.on_kink for case in cases):
+        out_dot = sum(case.seen.tangent(v) for case, v in zip(cases, vs, strict=True))
     else:
-        return None
+        return [], []
     numeric = float(np.vdot(dout, out_dot))
-    both = zip(cases, dots, strict=True)
-    analytic = float(sum(np.vdot(case.gradient, dot) for case, dot in both))
+    analytic = float(sum(np.vdot(case.gradient, v) for case, v in zip(cases, vs, strict=True)))
     scale = float(np.linalg.norm(dout) * np.linalg.norm(out_dot)) or 1.0
     off, tolerance = abs(analytic - numeric) / scale, DOT_TOLERANCES[problem.single]
-    return Comparison("all", "dot test", off, tolerance, (), analytic, numeric)
+    return [Comparison("all", "dot test", off, tolerance, (), analytic, numeric)], []
 
 
 def _unexplained(case: Case, wrong: Sequence[Comparison]) -> Finding:
@@ -264,13 +258,12 @@ def _report(
     findings: list[Finding], comparisons: Sequence[Comparison], cases: Sequence[Case]
 ) -> GradientReport:
     """Put the likeliest finding first; there is one wherever a comparison failed."""
-    causes = [finding.cause for finding in findings]
-    worst = next((c for c in comparisons if not c.ok), None)
-    if worst is not None and not findings:
-        where = f"{worst.what}, {worst.witness}"
-        unexplained = CAUSES["unexplained"]
-        findings = [Finding(unexplained, where, str(worst), UNEXPLAINED_CERTAINTY)]
+    wrong = [c for c in comparisons if not c.ok]
+    if wrong and not findings:
+        where, text = f"{wrong[0].what}, {wrong[0].witness}", str(wrong[0])
+        findings = [Finding(CAUSES["unexplained"], where, text, UNEXPLAINED_CERTAINTY)]
     # One mistake often shows in several gradients: of two as certain, the one that shows in more.
+    causes = [finding.cause for finding in findings]
     ordered = sorted(findings, key=lambda f: (-f.certainty, -causes.count(f.cause)))
     notes = tuple(note for case in cases for note in reach(case))
     results = tuple(case.result for case in cases)

@@ -26,7 +26,7 @@ def compare_elements(case: Case) -> Comparison | None:
     if np.isnan(smooth).all():
         return None
     tolerance = case.tolerance(case.method)
-    return compare(case.name, case.method, r.gradient, smooth, tolerance, floor=case.floor)
+    return compare(case.name, case.method, r.gradient, smooth, tolerance, case.floor)
 
 
 def compare_jacobians(case: Case, A: Array, rng: np.random.Generator) -> Comparison:
@@ -43,7 +43,7 @@ def compare_jacobians(case: Case, A: Array, rng: np.random.Generator) -> Compari
     shape = (*case.problem.out.shape, *case.gradient.shape)
     numeric = np.where(below < above, nearest, N.value).reshape(shape)
     tolerance = case.tolerance("differences" if N.kinked.any() else case.method)
-    return compare(case.name, "Jacobian", A.reshape(shape), numeric, tolerance, floor=case.floor)
+    return compare(case.name, "Jacobian", A.reshape(shape), numeric, tolerance, case.floor)
 
 
 def reach(case: Case) -> list[str]:

@@ -7,12 +7,14 @@ differences be trusted at all?
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
+from stnref.gradcheck.halving import Indices
 from stnref.gradcheck.numeric import Slopes
 from stnref.gradcheck.problem import Mask, Problem, UseError, direction
 from stnref.gradcheck.report import Finding
@@ -20,12 +22,16 @@ from stnref.validation import Array
 
 
 class Exploration(NamedTuple):
-    """What was seen along random directions.
+    """What was seen of one input along random directions.
 
     Attributes
     ----------
-    analytic, straight : bool
-        See `Problem`.
+    problem : Problem
+        With what was found of it.
+    which : int
+        Number of the input.
+    distance : array or None
+        The caller's kink map: from each element to its nearest kink.
     kinked : (n_out,) bool
         Outputs that lie on a kink.
     directions : list of arrays
@@ -38,8 +44,9 @@ class Exploration(NamedTuple):
         Why they cannot be trusted.
     """
 
-    analytic: bool
-    straight: bool
+    problem: Problem
+    which: int
+    distance: Array | None
     kinked: Mask
     directions: list[Array]
     slopes: list[Slopes]
@@ -47,12 +54,36 @@ class Exploration(NamedTuple):
     findings: list[Finding]
 
     @property
+    def analytic(self) -> bool:
+        """Whether forward is analytic in this input."""
+        return self.problem.analytic[self.which]
+
+    @property
     def on_kink(self) -> bool:
         """Whether any output lies on a kink."""
         return bool(self.kinked.any())
 
+    @property
+    def x(self) -> Array:
+        """The input."""
+        return self.problem.point[self.which]
 
-def explore(problem: Problem, which: int, rng: np.random.Generator) -> Exploration:
+    def unit(self, elements: int | Indices) -> Array:
+        """Return the direction of one element, or of several together."""
+        return self.problem.unit(self.which, elements)
+
+    def tangent(self, v: Array) -> Array:
+        """Return J v (n_out,)."""
+        return self.problem.tangent(self.which, v)
+
+    def slopes_at(self, outputs: Array, v: Array) -> Slopes:
+        """Differentiate some outputs along v, by steps that look for kinks at x alone."""
+        return self.problem.slopes_of(outputs, self.which, v, *limits.NEAR)
+
+
+def explore(
+    problem: Problem, which: int, rng: np.random.Generator, distance: Array | None = None
+) -> Exploration:
     """Differentiate by one input along random directions.
 
     Parameters
@@ -61,6 +92,8 @@ def explore(problem: Problem, which: int, rng: np.random.Generator) -> Explorati
     which : int
         Number of the input.
     rng : Generator
+    distance : array, optional
+        The caller's kink map.
 
     Returns
     -------
@@ -88,15 +121,30 @@ def explore(problem: Problem, which: int, rng: np.random.Generator) -> Explorati
             return _closely(problem, which, v)
         return first._replace(value=problem.complex_tangent(which, v))
 
-    doubt, findings = first.doubt, []
-    if not analytic and not problem.single:
-        findings = _mistrust(problem, which, first, rng)
+    trusted = analytic or problem.single
+    findings = [] if trusted else _mistrust(problem, which, first, rng)
     slopes = [first, *(again(v) for v in others)]
-    if doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
+    if first.doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
         slopes[0] = again(v)  # only the complex step can tell
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
     straight = not kinked.any() and _is_straight(problem, which, v)
-    return Exploration(analytic, straight, kinked, [v, *others], slopes, doubt, findings)
+    problem = problem.knowing(which, analytic=analytic, straight=straight)
+    vs = [v, *others]
+    return Exploration(problem, which, distance, kinked, vs, slopes, first.doubt, findings)
+
+
+def explore_all(
+    problem: Problem,
+    rng: np.random.Generator,
+    distances: Sequence[Array | None] | None = None,
+) -> list[Exploration]:
+    """Explore every input; each exploration holds the problem with what was found of all."""
+    seen: list[Exploration] = []
+    for which in range(len(problem.names)):
+        distance = None if distances is None else distances[which]
+        seen.append(explore(problem, which, rng, distance))
+        problem = seen[-1].problem
+    return [own._replace(problem=problem) for own in seen]
 
 
 def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool:

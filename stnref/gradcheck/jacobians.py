@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stnref.gradcheck import limits
-from stnref.gradcheck.explore import Exploration, explore
+from stnref.gradcheck.explore import Exploration, explore_all
 from stnref.gradcheck.halving import Indices, find_by_halving
 from stnref.gradcheck.numeric import Slopes
 from stnref.gradcheck.problem import Mask, Problem, UseError, direction
@@ -63,10 +63,7 @@ class Jacobians(NamedTuple):
 
 
 def jacobians(
-    problem: Problem,
-    rng: np.random.Generator,
-    explorations: Sequence[Exploration] | None = None,
-    distances: Sequence[Array | None] | None = None,
+    problem: Problem, rng: np.random.Generator, explorations: Sequence[Exploration] | None = None
 ) -> Jacobians:
     """Differentiate by every element, and run backward for every output.
 
@@ -77,8 +74,6 @@ def jacobians(
         For the explorations, if there are none.
     explorations : sequence of Exploration, optional
         One for each input; else they are made.
-    distances : sequence of arrays or None, optional
-        For each input the distances of its elements to their nearest kinks.
 
     Returns
     -------
@@ -97,23 +92,13 @@ def jacobians(
     >>> J.N[0].value.tolist(), J.A[0].tolist()
     ([[2.0, 1.0, 0.0], [0.0, 3.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     """
-    n = len(problem.names)
-    if explorations is None:
-        explorations = [explore(problem, which, rng) for which in range(n)]
-        problem = informed(problem, explorations)
-    whole = [is_whole(problem, which) for which in range(n)]
-    A = _analytic(problem, whole)
-    N: list[Derivatives | None] = []
-    for which, seen in enumerate(explorations):
-        distance = None if distances is None else distances[which]
-        N.append(_numeric(problem, which, seen, distance, A[which]) if whole[which] else None)
-    return Jacobians(A, N)
-
-
-def informed(problem: Problem, explorations: Sequence[Exploration]) -> Problem:
-    """Return the problem with what the explorations found."""
-    analytic, straight = zip(*((e.analytic, e.straight) for e in explorations), strict=True)
-    return problem.knowing(analytic=list(analytic), straight=list(straight))
+    seen = explore_all(problem, rng) if explorations is None else explorations
+    A = _analytic(problem)
+    numeric = (
+        _numeric(own, J) if is_whole(problem, own.which) else None
+        for own, J in zip(seen, A, strict=True)
+    )
+    return Jacobians(A, list(numeric))
 
 
 def is_whole(problem: Problem, which: int) -> bool:
@@ -122,54 +107,46 @@ def is_whole(problem: Problem, which: int) -> bool:
     return n <= limits.MOST_ELEMENTS and n * problem.out.size <= limits.MOST_ENTRIES
 
 
-def _analytic(problem: Problem, whole: Sequence[bool]) -> list[Array | None]:
+def _analytic(problem: Problem) -> list[Array | None]:
     """Collect the rows that backward gives, of the inputs that are whole."""
-    n_out = problem.out.size
-    if n_out > limits.MOST_ROWS or not any(whole):
-        return [None] * len(whole)
-    inputs = zip(problem.point, whole, strict=True)
-    A = [np.empty((n_out, x.size)) if asked else None for x, asked in inputs]
+    n_out, n = problem.out.size, len(problem.point)
+    wanted = [which for which in range(n) if is_whole(problem, which)]
+    if n_out > limits.MOST_ROWS or not wanted:
+        return [None] * n
     units = np.eye(n_out).reshape(n_out, *problem.out.shape)
-    for row, gradients in enumerate(problem.all_gradients(units)):
-        for J, gradient in zip(A, gradients, strict=True):
-            if J is not None:
-                J[row] = gradient.ravel()
-    return A
+    rows = [[g[which].ravel() for which in wanted] for g in problem.all_gradients(units)]
+    A = dict(zip(wanted, map(np.array, zip(*rows, strict=True)), strict=True))
+    return [A.get(which) for which in range(n)]
 
 
-def _numeric(
-    problem: Problem, which: int, seen: Exploration, distance: Array | None, A: Array | None
-) -> Derivatives:
+def _numeric(seen: Exploration, A: Array | None) -> Derivatives:
     """Differentiate by all elements, by several at once where no output reads two of them."""
-    n = problem.point[which].size
-    reads = _reads(problem, which, seen, A)
+    reads = _reads(seen, A)
     if reads is not None:
         groups = _groups(reads)
-        if 2 * len(groups) <= n:
-            N = _columns(problem, which, groups, seen, distance, reads=reads)
+        if 2 * len(groups) <= seen.x.size:
+            N = _columns(seen, groups, reads)
             if seen.on_kink or _agrees(N, seen):
                 return N
-    return _columns(problem, which, _alone(np.arange(n)), seen, distance)
+    return _columns(seen, _alone(np.arange(seen.x.size)))
 
 
-def _reads(problem: Problem, which: int, seen: Exploration, A: Array | None) -> Mask | None:
+def _reads(seen: Exploration, A: Array | None) -> Mask | None:
     """Say which outputs read which elements (n_out, n); None where that costs too much."""
     if not seen.on_kink and (A is not None or seen.analytic):
         return None if A is None else A != 0
-    step = limits.LADDER[0] * problem.step_unit(which)
-    elements = range(problem.point[which].size)
+    step = limits.LADDER[0] * seen.problem.step_unit(seen.which)
     try:
-        changing = [_changing(problem, which, problem.unit(which, k), step) for k in elements]
-        return np.stack(changing, axis=1)
+        changing = [_changing(seen, seen.unit(k), step) for k in range(seen.x.size)]
     except UseError:  # forward is not defined there
         return None
+    return np.stack(changing, axis=1)
 
 
-def _changing(problem: Problem, which: int, v: Array, step: float) -> Mask:
+def _changing(seen: Exploration, v: Array, step: float) -> Mask:
     """Say which outputs change where the input is moved along v, to either side."""
-    line, middle = problem.line(which, v), problem.out_at_point.ravel()
-    up, down = (np.ravel(line(t)) != middle for t in (step, -step))
-    return up | down
+    line, middle = seen.problem.line(seen.which, v), seen.problem.out_at_point
+    return np.any([np.ravel(line(t) != middle) for t in (step, -step)], axis=0)
 
 
 def _groups(reads: Mask) -> list[Indices]:
@@ -201,18 +178,11 @@ def _agrees(N: Derivatives, seen: Exploration) -> bool:
 
 
 def _columns(
-    problem: Problem,
-    which: int,
-    groups: Sequence[Indices],
-    seen: Exploration,
-    distance: Array | None,
-    *,
-    reads: Mask | None = None,
-    near: bool = False,
+    seen: Exploration, groups: Sequence[Indices], reads: Mask | None = None
 ) -> Derivatives:
     """Differentiate by groups of elements, and give each of these the outputs that read it.
 
-    Without `reads` a group is one element; `near`: with steps that look for kinks at x alone.
+    Without `reads` a group is one element.
     """
     elements = np.concatenate(groups)
     order = np.argsort(elements)
@@ -223,80 +193,58 @@ def _columns(
         columns = np.stack(rows).T  # (n_out, groups)
         return columns if reads is None else columns[:, group] * reads[:, elements]
 
-    def slopes(v: Array, own: Indices) -> Slopes:
-        if near:
-            s = _slopes_at_point(problem, which, v)
-        else:
-            s = problem.slopes(which, v, _longest(distance, own))
-        if not seen.analytic:
-            return s
-        value = np.where(s.kinked, s.value, problem.tangent(which, v))  # off its kinks: exact
-        return s._replace(value=value, error=s.error * s.kinked)
-
-    vs = [problem.unit(which, own) for own in groups]
     if seen.analytic and not seen.on_kink:
-        value = spread([problem.tangent(which, v) for v in vs])
+        value = spread([seen.tangent(seen.unit(own)) for own in groups])
         nothing = np.broadcast_to(0.0, value.shape)
         return Derivatives(elements, value, value, value, nothing.astype(bool), nothing)
-    several = zip(*(slopes(v, own) for v, own in zip(vs, groups, strict=True)), strict=True)
-    s = Slopes(*(spread(rows) for rows in several))
+    s = Slopes(*map(spread, zip(*(_slopes(seen, own) for own in groups), strict=True)))
     below, above = (np.where(s.kinked, slope, s.value) for slope in (s.below, s.above))
     least, greatest = np.minimum(below, above), np.maximum(below, above)
     return Derivatives(elements, s.value, least, greatest, s.kinked, s.error)
 
 
-def _longest(distance: Array | None, elements: Indices) -> float:
-    """Return the longest step that crosses no kink of the caller's map, but those at x."""
-    if distance is None:
-        return np.inf
-    own = distance.flat[elements]
-    return float(own[own != 0].min(initial=np.inf))
+def _slopes(seen: Exploration, own: Indices) -> Slopes:
+    """Differentiate along some elements by differences; a step crosses no kink of the map.
+
+    On kinks of a large input: with short steps only, and only the outputs that change at all.
+    """
+    v, n_out = seen.unit(own), seen.problem.out.size
+    if seen.on_kink and not is_whole(seen.problem, seen.which):
+        outputs = np.flatnonzero(_changing(seen, v, limits.NEAR[0]))
+        zero, no = np.zeros(n_out), np.zeros(n_out, dtype=bool)
+        nothing = Slopes(zero, zero, zero, zero, no, no, zero)
+        s = nothing.put(outputs, seen.slopes_at(outputs, v))
+    else:
+        far = np.array(np.inf) if seen.distance is None else seen.distance.flat[own]
+        s = seen.problem.slopes(seen.which, v, float(far[far != 0].min(initial=np.inf)))
+    if not seen.analytic:
+        return s
+    value = np.where(s.kinked, s.value, seen.tangent(v))  # off its kinks known exactly
+    return s._replace(value=value, error=s.error * s.kinked)
 
 
-def _slopes_at_point(problem: Problem, which: int, v: Array) -> Slopes:
-    """Differentiate with short steps only, and only the outputs that change at all."""
-    outputs = np.flatnonzero(_changing(problem, which, v, limits.NEAR[0]))
-    zero, no = np.zeros(problem.out.size), np.zeros(problem.out.size, dtype=bool)
-    nothing = Slopes(zero, zero, zero, zero, no, no, zero)
-    return nothing.put(outputs, problem.slopes_of(outputs, which, v, *limits.NEAR))
-
-
-def sample(
-    problem: Problem,
-    which: int,
-    seen: Exploration,
-    distance: Array | None,
-    rng: np.random.Generator,
-) -> Derivatives:
+def sample(seen: Exploration, rng: np.random.Generator) -> Derivatives:
     """Differentiate by a few elements of an input that is too large for all.
 
     If there are kinks, some of these elements are on one: rare ones are looked for.
     """
-    n, some = problem.point[which].size, limits.SAMPLED
+    n, some = seen.x.size, limits.SAMPLED
     if seen.on_kink:
-        some = int(
-            np.clip(limits.MOST_ENTRIES // problem.out.size, limits.SAMPLED, limits.MOST_ON_KINKS)
-        )
+        some = limits.MOST_ENTRIES // seen.problem.out.size
+        some = int(np.clip(some, limits.SAMPLED, limits.MOST_ON_KINKS))
     few = np.sort(rng.choice(n, min(n, some), replace=False))
-    found = _columns(problem, which, _alone(few), seen, distance, near=seen.on_kink)
+    found = _columns(seen, _alone(few))
     if seen.on_kink and not found.kinked.any():
-        few = np.union1d(few, _elements_on_kinks(problem, which, seen, rng))
-        found = _columns(problem, which, _alone(few), seen, distance, near=True)
+        found = _columns(seen, _alone(np.union1d(few, _elements_on_kinks(seen, rng))))
     return found
 
 
-def _elements_on_kinks(
-    problem: Problem, which: int, seen: Exploration, rng: np.random.Generator
-) -> Indices:
-    outputs = np.flatnonzero(seen.kinked)
-    signs = np.sign(direction(rng, problem.point[which].shape))
+def _elements_on_kinks(seen: Exploration, rng: np.random.Generator) -> Indices:
+    outputs, signs = np.flatnonzero(seen.kinked), np.sign(direction(rng, seen.x.shape))
 
     def on_kink(part: Indices) -> bool:
-        v = signs * problem.unit(which, part)
-        return bool(problem.slopes_of(outputs, which, v, *limits.NEAR).kinked.any())
+        return bool(seen.slopes_at(outputs, signs * seen.unit(part)).kinked.any())
 
-    everything = [np.arange(signs.size)]
-    found, _ = find_by_halving(
-        everything, on_kink, budget=limits.MOST_HALVINGS, enough=limits.SAMPLED // 2
-    )
+    everything, enough = [np.arange(signs.size)], limits.SAMPLED // 2
+    found, _ = find_by_halving(everything, on_kink, budget=limits.MOST_HALVINGS, enough=enough)
     return found

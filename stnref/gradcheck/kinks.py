@@ -39,7 +39,7 @@ def pieces(case: Case, column: int, rng: np.random.Generator) -> tuple[Array, Ar
     `column` is its place in ``case.derivatives``.
     """
     N = case.derivatives
-    v = case.problem.unit(case.which, int(N.elements[column]))
+    v = case.seen.unit(int(N.elements[column]))
     return _widened(case, v, N.below[:, column], N.above[:, column], rng)
 
 
@@ -47,10 +47,10 @@ def _widened(
     case: Case, v: Array, below: Array, above: Array, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Widen the bounds of the slopes along v by those at points around x, off the kinks."""
-    x = case.problem.point[case.which]
+    x, which = case.seen.x, case.seen.which
     for _ in range(PIECES):
-        nearby = case.problem.at(case.which, x + AROUND * direction(rng, x.shape))
-        slope = nearby.slopes(case.which, v).value
+        nearby = case.problem.at(which, x + AROUND * direction(rng, x.shape))
+        slope = nearby.slopes(which, v).value
         below, above = np.minimum(below, slope), np.maximum(above, slope)
     return below, above
 
@@ -78,7 +78,7 @@ def _one_output_each(case: Case, rng: np.random.Generator) -> float:
                 taken |= reads[output]
                 dout[output] = 1
                 chosen.append((output, column))
-        gradient = case.problem.gradients(dout.reshape(case.dout.shape))[case.which].ravel()
+        gradient = case.problem.gradients(dout.reshape(case.dout.shape))[case.seen.which].ravel()
         for output, column in chosen:
             found = gradient[N.elements[column]]
             low, high = N.below[output, column], N.above[output, column]
@@ -98,7 +98,7 @@ def _together(case: Case, rng: np.random.Generator) -> float:
     gradient of 1 to each is right for either alone. All signs are positive, so that
     what several outputs have too much adds up.
     """
-    problem, which = case.problem, case.which
+    problem, which = case.problem, case.seen.which
     v = rng.uniform(0.5, 1, case.gradient.shape)
     d = rng.uniform(0.5, 1, case.dout.size)
     slopes = problem.slopes(which, v, *NEAR)

@@ -117,10 +117,17 @@ class Problem:
         """Return the same pair at another value of one input."""
         return self.with_inputs([*self.inputs[:which], value, *self.inputs[which + 1 :]])
 
-    def knowing(self, **facts: Any) -> Problem:
-        """Return the same problem, with some of `analytic`, `straight`, `repeatable` found out."""
+    def knowing(self, which: int, *, analytic: bool, straight: bool) -> Problem:
+        """Return the same problem, with what was found of one input."""
         other = copy.copy(self)
-        vars(other).update(facts)
+        other.analytic, other.straight = [*self.analytic], [*self.straight]
+        other.analytic[which], other.straight[which] = analytic, straight
+        return other
+
+    def repeating(self, repeatable: bool) -> Problem:
+        """Return the same problem, knowing whether it is `repeatable`."""
+        other = copy.copy(self)
+        other.repeatable = repeatable
         return other
 
     # ------------------------------------------------------------------------------- running

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,13 +76,7 @@ class Comparison:
 
 
 def compare(
-    what: str,
-    witness: str,
-    analytic: Array,
-    numeric: Array,
-    tolerance: float,
-    *,
-    floor: float = 0.0,
+    what: str, witness: str, analytic: Array, numeric: Array, tolerance: float, floor: float
 ) -> Comparison:
     """Compare element by element; a NaN in `numeric` leaves its element out, so does round-off."""
     difference = np.abs(analytic - numeric)
@@ -89,17 +84,9 @@ def compare(
     difference = np.where(np.isnan(numeric), -1, difference)  # never the worst
     scale = np.nanmax(np.abs(numeric), initial=0)
     largest = np.maximum(difference, 0).max(initial=0)  # NaN stays NaN
-    error = largest / scale if scale > 0 else largest  # where all is zero, the plain difference
-    index = np.unravel_index(np.argmax(difference), numeric.shape)
-    return Comparison(
-        what,
-        witness,
-        float(error),
-        tolerance,
-        tuple(int(i) for i in index),
-        float(analytic[index]),
-        float(numeric[index]),
-    )
+    error = float(largest / scale if scale > 0 else largest)  # of zeros the plain difference
+    at = tuple(int(i) for i in np.unravel_index(np.argmax(difference), numeric.shape))
+    return Comparison(what, witness, error, tolerance, at, float(analytic[at]), float(numeric[at]))
 
 
 @dataclass(frozen=True)
@@ -222,7 +209,7 @@ class GradientReport:
     findings: tuple[Finding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     inputs: tuple[InputResult, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -250,32 +237,26 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         """Render in a notebook."""
-        escape = html.escape
         colour = "#1a7f37" if self.ok else "#b3261e"
-        rows = []
-        for c in self.comparisons:
-            worst = str(list(c.index)) if c.index else ""
-            cells = (c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", worst)
-            style = "" if c.ok else ' style="color:#b3261e;font-weight:bold"'
-            rows.append(f"<tr{style}>" + "".join(f"<td>{escape(t)}</td>" for t in cells) + "</tr>")
-        found = []
-        for finding in self.findings:
-            lines = "".join(
-                f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>"
-                for label, text in finding.lines()
-            )
-            found.append(
-                f'<div style="border-left:4px solid {colour};padding-left:1em;margin:1em 0">'
-                f"<b>{escape(finding.why.title)}</b> <code>{escape(finding.cause)}</code> "
-                f"({finding.certainty:.0%})<dl>{lines}</dl></div>"
-            )
-        heads = ("input", "witness", "error", "tolerance", "worst element")
-        table = "<tr>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>" + "".join(rows)
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         verdict = "every gradient is right" if self.ok else "a gradient is not right"
         if any(finding.is_use for finding in self.findings):
             verdict = "no check was possible"
-        return (
-            f'<div><b style="color:{colour}">{verdict}</b>{"".join(found)}'
-            f"<table>{table}</table><ul>{notes}</ul></div>"
-        )
+        rows = _row(("input", "witness", "error", "tolerance", "worst element"), "th")
+        for c in self.comparisons:
+            error, worst = (f"{c.error:.1e}", f"{c.tolerance:.0e}"), str(list(c.index))
+            style = "" if c.ok else "color:#b3261e;font-weight:bold"
+            rows += _row((c.what, c.witness, *error, worst if c.index else ""), "td", style)
+        found = ""
+        for f in self.findings:
+            head = f"<b>{html.escape(f.why.title)}</b> <code>{f.cause}</code> ({f.certainty:.0%})"
+            lines = [f"<dt>{label}</dt><dd>{html.escape(text)}</dd>" for label, text in f.lines()]
+            style = f"border-left:4px solid {colour};padding-left:1em;margin:1em 0"
+            found += f'<div style="{style}">{head}<dl>{"".join(lines)}</dl></div>'
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        head = f'<div><b style="color:{colour}">{verdict}</b>{found}'
+        return f"{head}<table>{rows}</table><ul>{notes}</ul></div>"
+
+
+def _row(cells: Sequence[str], tag: str, style: str = "") -> str:
+    inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+    return f'<tr style="{style}">{inner}</tr>' if style else f"<tr>{inner}</tr>"
