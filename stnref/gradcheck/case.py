@@ -9,9 +9,9 @@ import numpy as np
 
 from stnref.gradcheck.explore import Exploration
 from stnref.gradcheck.jacobians import Derivatives, is_whole
-from stnref.gradcheck.limits import COMPLEX_TOLERANCE, DIFFERENCE_TOLERANCES, ROUND_OFF
+from stnref.gradcheck.limits import COMPLEX_TOLERANCE, DIFFERENCE_TOLERANCES, RELEVANT, ROUND_OFF
 from stnref.gradcheck.problem import Mask, Problem
-from stnref.gradcheck.report import Comparison, InputResult
+from stnref.gradcheck.report import Comparison, InputResult, compare
 from stnref.validation import Array
 
 
@@ -142,3 +142,38 @@ def contracted(below: Array, above: Array, d: Array) -> tuple[Array, Array]:
     """Return the least and the greatest d @ J for J between two bounds."""
     up, down = np.maximum(d, 0), np.minimum(d, 0)
     return up @ below + down @ above, up @ above + down @ below
+
+
+def compare_elements(case: Case) -> Comparison | None:
+    """Compare the elements that lie on no kink, if there are any."""
+    r = case.result
+    smooth = np.where(r.kinked, np.nan, r.numeric)
+    if np.isnan(smooth).all():
+        return None
+    tolerance = case.tolerance(case.method)
+    return compare(case.name, case.method, r.gradient, smooth, tolerance, case.floor)
+
+
+def reach(case: Case) -> list[str]:
+    """Say what a passed check means: kinks, and the chance to have missed something."""
+    r, notes = case.result, []
+    if r.kinked.any():
+        if not case.whole:
+            kinked = case.seen.kinked
+            notes.append(
+                f"{case.name}: {int(kinked.sum())} of {kinked.size} outputs lie on a kink; "
+                "the random directions leave them out"
+            )
+        notes.append(
+            f"{case.name}: {int(r.kinked.sum())} of {r.asked} elements lie on a kink; no "
+            "derivative exists there, they are judged by the slopes to both sides"
+        )
+    if not case.whole and case.along is not None:
+        # |<e, v>| <= t for a normal v happens with a chance of less than 0.8 t / |e|.
+        chance = (0.8 / RELEVANT) ** r.directions
+        notes.append(
+            f"{case.name}: {r.directions} random directions through all {r.gradient.size} "
+            f"elements, {r.asked} one by one; an error of {RELEVANT * case.along.tolerance:.0e} "
+            f"of the gradient's norm goes unseen with a chance of {chance:.0e}"
+        )
+    return notes

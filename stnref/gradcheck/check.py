@@ -9,18 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.gradcheck.behaviour import check_behaviour
-from stnref.gradcheck.case import Case
+from stnref.gradcheck.case import Case, compare_elements, reach
 from stnref.gradcheck.causes import CAUSES
-from stnref.gradcheck.compare import compare_input, compare_jacobians, reach
 from stnref.gradcheck.explore import explore_all
 from stnref.gradcheck.jacobians import Jacobians, jacobians, sample
+from stnref.gradcheck.kinks import compare_jacobians, compare_on_kinks
 from stnref.gradcheck.limits import DOT_TOLERANCES, UNEXPLAINED_CERTAINTY
-from stnref.gradcheck.problem import Problem, UseError, call
+from stnref.gradcheck.problem import Function, Problem, UseError, call
 from stnref.gradcheck.report import Comparison, Finding, GradientReport
 from stnref.validation import Array
 
-Kinks: TypeAlias = Callable[..., Sequence[ArrayLike | None]]
-Explain: TypeAlias = Callable[[Problem, int, Jacobians, bool, np.random.Generator], list[Finding]]
+Jvp: TypeAlias = Callable[..., Array] | None
+Kinks: TypeAlias = Callable[..., Sequence[ArrayLike | None]] | None
+Explain: TypeAlias = (
+    Callable[[Problem, int, Jacobians, bool, np.random.Generator], list[Finding]] | None
+)
 
 PRIVATE = 0x7067
 """Apart from the seed alone: inputs that were drawn with it would be the upstream gradient."""
@@ -29,15 +32,15 @@ HARMLESS = ("input-mutated", "stale-cache", "not-repeatable")
 
 
 def check_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    forward: Function,
+    backward: Function,
     inputs: Sequence[ArrayLike],
     *,
-    jvp: Callable[..., Array] | None = None,
+    jvp: Jvp = None,
     names: Sequence[str] | None = None,
-    kinks: Kinks | None = None,
+    kinks: Kinks = None,
     seed: int = 0,
-    explain: Explain | None = None,
+    explain: Explain = None,
 ) -> GradientReport:
     """Check the gradients of a pair: measure, and say where they are wrong.
 
@@ -109,10 +112,7 @@ def check_gradients(
 
 
 def assert_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    inputs: Sequence[ArrayLike],
-    **options: Any,
+    forward: Function, backward: Function, inputs: Sequence[ArrayLike], **options: Any
 ) -> None:
     """Raise AssertionError, with the report as its text, unless every gradient is right.
 
@@ -149,17 +149,16 @@ def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
 
 
 def _check(
-    problem: Problem,
-    jvp: Callable[..., Array] | None,
-    kinks: Kinks | None,
-    explain: Explain | None,
-    rng: np.random.Generator,
+    problem: Problem, jvp: Jvp, kinks: Kinks, explain: Explain, rng: np.random.Generator
 ) -> GradientReport:
     dout = rng.standard_normal(problem.out.shape)
     findings = check_behaviour(problem, dout, rng)
-    problem = problem.repeating(all(f.cause != "not-repeatable" for f in findings))
+    problem = problem.knowing(repeatable="not-repeatable" not in [f.cause for f in findings])
     both, cases = _measure(problem, dout, _distances(problem, kinks), rng)
-    comparisons = [c for case in cases for c in compare_input(case, rng)]
+    comparisons = []
+    for case in cases:
+        witnesses = (compare_elements(case), compare_on_kinks(case, rng), case.along)
+        comparisons += [c for c in witnesses if c is not None]
     for case, A in zip(cases, both.A, strict=True):
         comparisons += [] if A is None else [compare_jacobians(case, A, rng)]
     dot, unusable = _dot_test(problem, cases, jvp, rng)
@@ -177,14 +176,12 @@ def _check(
     findings += unusable
     if jvp is not None and not findings:
         text = "<dout, jvp(v)> = {:.6g}, <backward(dout), v> = {:.6g}"
-        wrong = [c for c in dot if not c.ok]
-        findings = [
-            Finding(CAUSES["jvp"], "jvp", text.format(c.numeric, c.analytic)) for c in wrong
-        ]
+        texts = [text.format(c.numeric, c.analytic) for c in dot if not c.ok]
+        findings = [Finding(CAUSES["jvp"], "jvp", text) for text in texts]
     return _report(findings, comparisons + dot, cases)
 
 
-def _distances(problem: Problem, kinks: Kinks | None) -> list[Array | None]:
+def _distances(problem: Problem, kinks: Kinks) -> list[Array | None]:
     """Return the caller's kink map."""
     if kinks is None:
         return [None] * len(problem.point)
@@ -213,10 +210,7 @@ def _measure(
 
 
 def _dot_test(
-    problem: Problem,
-    cases: Sequence[Case],
-    jvp: Callable[..., Array] | None,
-    rng: np.random.Generator,
+    problem: Problem, cases: Sequence[Case], jvp: Jvp, rng: np.random.Generator
 ) -> tuple[list[Comparison], list[Finding]]:
     """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms.
 

@@ -1,7 +1,6 @@
 """Explore: what random directions, through all elements at once, tell of one input.
 
-Is forward analytic there, is it a straight line, which outputs lie on a kink, and can the
-differences be trusted at all?
+Is forward analytic there, which outputs lie on a kink, and can the differences be trusted at all?
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import numpy as np
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
-from stnref.gradcheck.halving import Indices
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Mask, Problem, UseError, direction
+from stnref.gradcheck.problem import Indices, Mask, Problem, UseError, direction
 from stnref.gradcheck.report import Finding
 from stnref.validation import Array
 
@@ -127,21 +125,19 @@ def explore(
     if first.doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
         slopes[0] = again(v)  # only the complex step can tell
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
-    straight = not kinked.any() and _is_straight(problem, which, v)
-    problem = problem.knowing(which, analytic=analytic, straight=straight)
+    known = [*problem.analytic]
+    known[which] = analytic
+    problem = problem.knowing(analytic=known)
     vs = [v, *others]
     return Exploration(problem, which, distance, kinked, vs, slopes, first.doubt, findings)
 
 
 def explore_all(
-    problem: Problem,
-    rng: np.random.Generator,
-    distances: Sequence[Array | None] | None = None,
+    problem: Problem, rng: np.random.Generator, distances: Sequence[Array | None] = ()
 ) -> list[Exploration]:
     """Explore every input; each exploration holds the problem with what was found of all."""
     seen: list[Exploration] = []
-    for which in range(len(problem.names)):
-        distance = None if distances is None else distances[which]
+    for which, distance in enumerate(distances or [None] * len(problem.names)):
         seen.append(explore(problem, which, rng, distance))
         problem = seen[-1].problem
     return [own._replace(problem=problem) for own in seen]
@@ -161,16 +157,6 @@ def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool
     scale = np.abs(slopes.value[smooth]).max(initial=0.0)
     allowed = limits.ANALYTIC * scale + 10 * slopes.error[smooth]
     return bool(smooth.any() and (np.abs(step - slopes.value)[smooth] <= allowed).all())
-
-
-def _is_straight(problem: Problem, which: int, v: Array) -> bool:
-    line, h = problem.line(which, v), limits.LADDER[2] * problem.step_unit(which)
-    try:
-        up, middle, down = (line(t) for t in (h, 0.0, -h))
-    except UseError:  # forward is not defined there
-        return False
-    noise = problem.precision * np.maximum(np.abs(up), np.abs(down))
-    return bool((np.abs(up - 2 * middle + down) <= limits.NOISE * noise).all())
 
 
 def _closely(problem: Problem, which: int, v: Array) -> Slopes:

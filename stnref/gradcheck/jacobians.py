@@ -17,9 +17,9 @@ import numpy as np
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.explore import Exploration, explore_all
-from stnref.gradcheck.halving import Indices, find_by_halving
+from stnref.gradcheck.halving import find_by_halving
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Mask, Problem, UseError, direction
+from stnref.gradcheck.problem import Indices, Mask, Problem, UseError, direction
 from stnref.validation import Array
 
 

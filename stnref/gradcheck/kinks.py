@@ -9,12 +9,14 @@ import numpy as np
 from stnref.gradcheck.case import Case, contracted
 from stnref.gradcheck.limits import AROUND, MOST_PIECES, NEAR, PIECES, ROUNDS
 from stnref.gradcheck.problem import direction
-from stnref.gradcheck.report import Comparison
+from stnref.gradcheck.report import Comparison, compare
 from stnref.validation import Array
 
 
-def compare_on_kinks(case: Case, rng: np.random.Generator) -> Comparison:
-    """Return how far the elements on kinks are from what the slopes that meet there allow."""
+def compare_on_kinks(case: Case, rng: np.random.Generator) -> Comparison | None:
+    """Return how far the elements on kinks, if any, are from what the slopes there allow."""
+    if not case.result.kinked.any():
+        return None
     r, d, tolerance = case.result, case.dout.ravel(), case.tolerance("differences")
     error = np.where(r.kinked & ~np.isnan(r.numeric), np.nan_to_num(r.error), -1)
     for element in np.flatnonzero(error.ravel() > tolerance)[:MOST_PIECES].tolist():
@@ -31,6 +33,23 @@ def compare_on_kinks(case: Case, rng: np.random.Generator) -> Comparison:
         float(r.gradient[index]),
         float(r.numeric[index]),
     )
+
+
+def compare_jacobians(case: Case, A: Array, rng: np.random.Generator) -> Comparison:
+    """Compare the Jacobian that backward stands for, output by output."""
+    N = case.derivatives
+    below, above = N.below.copy(), N.above.copy()
+    margin = case.tolerance("differences") * np.abs(N.value).max(initial=0)
+    for column in np.flatnonzero(N.kinked.any(axis=0))[:MOST_PIECES]:
+        # Where several kinks meet an output may change with others alone: ask all pieces.
+        low, high = below[:, column] - margin, above[:, column] + margin
+        if ((A[:, column] < low) | (A[:, column] > high)).any():
+            below[:, column], above[:, column] = pieces(case, int(column), rng)
+    nearest = np.clip(A, below, above)  # of what is allowed: the value, but on kinks
+    shape = (*case.problem.out.shape, *case.gradient.shape)
+    numeric = np.where(below < above, nearest, N.value).reshape(shape)
+    tolerance = case.tolerance("differences" if N.kinked.any() else case.method)
+    return compare(case.name, "Jacobian", A.reshape(shape), numeric, tolerance, case.floor)
 
 
 def pieces(case: Case, column: int, rng: np.random.Generator) -> tuple[Array, Array]:

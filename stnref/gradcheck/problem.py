@@ -7,10 +7,10 @@ import copy
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
@@ -18,7 +18,9 @@ from stnref.gradcheck.numeric import Slopes, complex_step, slopes_along
 from stnref.gradcheck.report import Finding
 from stnref.validation import Array
 
-Mask = NDArray[np.bool_]
+Function: TypeAlias = Callable[..., Any]
+Mask: TypeAlias = NDArray[np.bool_]
+Indices: TypeAlias = NDArray[np.intp]
 
 
 class UseError(Exception):
@@ -64,8 +66,6 @@ class Problem:
         Relative round-off of forward at `point`.
     analytic : list of bool
         For each input whether forward takes complex values and is analytic in them.
-    straight : list of bool
-        For each input whether forward looks like a straight line along a random direction.
     repeatable : bool
         Whether backward may be called again with the same cache.
 
@@ -76,15 +76,10 @@ class Problem:
     """
 
     def __init__(
-        self,
-        forward: Callable[..., Any],
-        backward: Callable[..., Any],
-        inputs: Sequence[ArrayLike],
-        names: Sequence[str],
+        self, forward: Function, backward: Function, inputs: Sequence[Any], names: Sequence[str]
     ) -> None:
         self.forward, self.backward, self.names = forward, backward, list(names)
         self.analytic = [False] * len(self.names)
-        self.straight = [False] * len(self.names)
         self.repeatable = False
         arrays = [np.asarray(value) for value in inputs]
         self.single = all(a.dtype == np.float32 for a in arrays)
@@ -95,15 +90,11 @@ class Problem:
         self.point = [a.astype(float) for a in self.inputs]
         self.out = self.out_at_point = self.run(self.inputs)[0].copy()  # a buffer of theirs
         if self.single:
-            self.point, self.out_at_point = self._in_double()
+            with contextlib.suppress(UseError):
+                self.out_at_point, _ = self.run(self.point)
+            if self.out_at_point.dtype != np.float64:
+                self.point, self.out_at_point = self.inputs, self.out
         self.precision = float(np.finfo(self.point[0].dtype).eps)
-
-    def _in_double(self) -> tuple[list[Array], Array]:
-        with contextlib.suppress(UseError):
-            out, _ = self.run(self.point)
-            if out.dtype == np.float64:
-                return self.point, out
-        return self.inputs, self.out
 
     # --------------------------------------------------------------------------- other problems
 
@@ -117,17 +108,10 @@ class Problem:
         """Return the same pair at another value of one input."""
         return self.with_inputs([*self.inputs[:which], value, *self.inputs[which + 1 :]])
 
-    def knowing(self, which: int, *, analytic: bool, straight: bool) -> Problem:
-        """Return the same problem, with what was found of one input."""
+    def knowing(self, **facts: Any) -> Problem:
+        """Return the same problem, with new `analytic` or `repeatable`."""
         other = copy.copy(self)
-        other.analytic, other.straight = [*self.analytic], [*self.straight]
-        other.analytic[which], other.straight[which] = analytic, straight
-        return other
-
-    def repeating(self, repeatable: bool) -> Problem:
-        """Return the same problem, knowing whether it is `repeatable`."""
-        other = copy.copy(self)
-        other.repeatable = repeatable
+        vars(other).update(facts)
         return other
 
     # ------------------------------------------------------------------------------- running
@@ -136,10 +120,12 @@ class Problem:
         """Run forward on copies; the output and the cache."""
         result = call("forward", self.forward, *(np.array(a) for a in inputs))
         if not isinstance(result, tuple) or len(result) != 2:
-            raise UseError(
-                "shape", "forward", f"expected a pair (out, cache), got {type(result).__name__}"
-            )
-        out = _as_array(result[0])
+            got = f"expected a pair (out, cache), got {type(result).__name__}"
+            raise UseError("shape", "forward", got)
+        try:
+            out = np.asarray(result[0])
+        except ValueError as error:
+            raise UseError("shape", "forward", f"out: expected an array, got {error}") from error
         if out.dtype.kind != "f" or not out.size:
             got = f"{out.dtype}, {out.shape}"
             raise UseError("shape", "forward", f"expected a floating output, got {got}")
@@ -190,7 +176,7 @@ class Problem:
         """Return the largest absolute value in an input."""
         return float(np.abs(self.point[which]).max())
 
-    def unit(self, which: int, elements: int | NDArray[np.intp]) -> Array:
+    def unit(self, which: int, elements: int | Indices) -> Array:
         """Return the direction of one element, by its flat index, or of several together."""
         v = np.zeros(self.point[which].shape)
         v.ravel()[elements] = 1
@@ -218,32 +204,25 @@ class Problem:
         Where a step leaves the set on which forward is defined, shorter ones are tried.
         """
         unit, line = self.step_unit(which), self.line(which, v)
+        scales = {"unit": unit, "precision": self.precision, "size": self.size(which)}
         shorter = ((h * unit, 0.0) for h in limits.LADDER[2::3] if h * unit < longest)
         for most, least in ((longest, shortest), *shorter):
             try:
-                return self._slopes(which, line, most, least, unit)
+                return slopes_along(line, longest=most, shortest=least, **scales)
             except UseError as error:
                 last = error
         text = f"{last.evidence} where {self.names[which]} is moved by {most:.0e}: it is too"
         raise UseError("untrusted", last.where, f"{text} near the end of where it is defined")
 
     def slopes_of(
-        self, outputs: Array, which: int, v: Array, longest: float, shortest: float
+        self, outputs: Indices, which: int, v: Array, longest: float, shortest: float
     ) -> Slopes:
         """Differentiate some of the outputs along v by differences."""
-        line = self.line(which, v)
-        return self._slopes(which, lambda t: np.ravel(line(t))[outputs], longest, shortest, 1.0)
-
-    def _slopes(
-        self,
-        which: int,
-        line: Callable[[float], Array],
-        longest: float,
-        shortest: float,
-        unit: float,
-    ) -> Slopes:
-        scales = {"unit": unit, "precision": self.precision, "size": self.size(which)}
-        return slopes_along(line, longest=longest, shortest=shortest, **scales)
+        line, precision, size = self.line(which, v), self.precision, self.size(which)
+        steps = {"longest": longest, "shortest": shortest}
+        return slopes_along(
+            lambda t: np.ravel(line(t))[outputs], **steps, precision=precision, size=size
+        )
 
     def step_unit(self, which: int) -> float:
         """Return 1 where that is the order of an input, else a power of two."""
@@ -254,9 +233,9 @@ class Problem:
 
     def tangent(self, which: int, v: Array) -> Array:
         """Return J v (n_out,), by the complex step where forward is analytic."""
-        return (
-            self.complex_tangent(which, v) if self.analytic[which] else self.slopes(which, v).value
-        )
+        if self.analytic[which]:
+            return self.complex_tangent(which, v)
+        return self.slopes(which, v).value
 
     def complex_tangent(self, which: int, v: Array) -> Array:
         """Return what the complex step gives for J v (n_out,), analytic or not."""
@@ -274,13 +253,6 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         place = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
         text = f"raised {type(error).__name__}: {error} ({place})"
         raise UseError("error", what, text) from error
-
-
-def _as_array(out: Any) -> Array:
-    try:
-        return np.asarray(out)
-    except ValueError as error:
-        raise UseError("shape", "forward", f"out: expected an array, got {error}") from error
 
 
 def direction(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

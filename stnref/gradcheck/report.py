@@ -58,14 +58,15 @@ class Comparison:
     @property
     def values(self) -> str:
         """The two values in words; their ratio where there is one."""
-        if self.analytic == self.numeric:
-            text = f"both {self.numeric:.6g}"
-        elif self.numeric == 0:
-            text = f"analytic {self.analytic:.6g} where it ought to be 0"
-        else:
-            text = f"analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
-            if np.isfinite(self.ratio):
-                text += f", ratio {self.ratio:.6g}"
+        text = f"analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
+        if self.numeric == 0:
+            text = (
+                f"analytic {self.analytic:.6g} where it ought to be 0"
+                if self.analytic
+                else "both 0"
+            )
+        elif np.isfinite(self.ratio):
+            text += f", ratio {self.ratio:.6g}"
         return f"worst {list(self.index)}: {text}" if self.index else text
 
     def __str__(self) -> str:
@@ -119,13 +120,23 @@ class Finding:
         return self.why.slug
 
     @property
+    def title(self) -> str:
+        """What the mistake is."""
+        return self.why.title
+
+    @property
+    def hint(self) -> str:
+        """One sentence on what to look at."""
+        return self.why.hint
+
+    @property
     def is_use(self) -> bool:
         """Whether it says that no check was possible, not that a gradient is wrong."""
         return self.why.kind == "cannot check"
 
     def lines(self) -> list[tuple[str, str]]:
         """Return label and text of each line."""
-        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.why.hint)]
+        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.hint)]
         if self.alternatives:
             others = "; ".join(cause.title for cause in self.alternatives)
             rows.insert(2, ("or", f"{others}: on these inputs it comes to the same"))
@@ -133,7 +144,7 @@ class Finding:
 
     def __str__(self) -> str:
         kind = "cannot check" if self.is_use else "error"
-        head = f"{kind}[{self.cause}]: {self.why.title}  ({self.certainty:.0%})"
+        head = f"{kind}[{self.cause}]: {self.title}  ({self.certainty:.0%})"
         return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in self.lines())])
 
 
@@ -248,7 +259,7 @@ class GradientReport:
             rows += _row((c.what, c.witness, *error, worst if c.index else ""), "td", style)
         found = ""
         for f in self.findings:
-            head = f"<b>{html.escape(f.why.title)}</b> <code>{f.cause}</code> ({f.certainty:.0%})"
+            head = f"<b>{html.escape(f.title)}</b> <code>{f.cause}</code> ({f.certainty:.0%})"
             lines = [f"<dt>{label}</dt><dd>{html.escape(text)}</dd>" for label, text in f.lines()]
             style = f"border-left:4px solid {colour};padding-left:1em;margin:1em 0"
             found += f'<div style="{style}">{head}<dl>{"".join(lines)}</dl></div>'
