@@ -14,9 +14,9 @@ from stnref.coordinates import target_grid as target_grid
 from stnref.coordinates import unnormalize_backward as unnormalize_backward
 from stnref.coordinates import unnormalize_forward as unnormalize_forward
 from stnref.coordinates import unnormalize_jvp as unnormalize_jvp
+from stnref.diagnosis import assert_gradients as assert_gradients
+from stnref.diagnosis import check_gradients as check_gradients
 from stnref.gradcheck import GradientReport as GradientReport
-from stnref.gradcheck import assert_gradients as assert_gradients
-from stnref.gradcheck import check_gradients as check_gradients
 from stnref.gradcheck import hessian_vector_product as hessian_vector_product
 from stnref.kinks import KinkReport as KinkReport
 from stnref.kinks import kink_report as kink_report
@@ -73,6 +73,7 @@ if _typing.TYPE_CHECKING:  # what `__getattr__` finds
     from stnref import cli as cli
     from stnref import coordinates as coordinates
     from stnref import data as data
+    from stnref import diagnosis as diagnosis
     from stnref import experiments as experiments
     from stnref import files as files
     from stnref import gradcheck as gradcheck

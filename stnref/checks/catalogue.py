@@ -17,8 +17,8 @@ import numpy as np
 
 from stnref import coordinates, nn, sampler, splat, transforms
 from stnref.coordinates import target_grid, unnormalize_forward
-from stnref.gradcheck.check import check_gradients
-from stnref.gradcheck.report import GradientReport
+from stnref.diagnosis import check_gradients
+from stnref.gradcheck import GradientReport
 from stnref.kinks import kink_report
 from stnref.pairs import Pair, pair_of
 from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache

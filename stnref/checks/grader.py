@@ -25,7 +25,7 @@ import numpy as np
 
 from stnref.checks.catalogue import Operation, all_operations
 from stnref.coordinates import target_grid
-from stnref.gradcheck.report import Finding, GradientReport
+from stnref.gradcheck import Finding, GradientReport
 from stnref.pairs import Pair, pair_of
 from stnref.validation import Array
 
