@@ -1,41 +1,48 @@
-"""Check a backward against its forward."""
+"""Check a backward against its forward: explore, differentiate, judge, compare."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.gradcheck.diagnosis import diagnose
-from stnref.gradcheck.pair import Pair, UseError, call
-from stnref.gradcheck.protocol import check_behaviour
-from stnref.gradcheck.report import Comparison, Finding, GradientReport, compare
-from stnref.gradcheck.study import Study
+from stnref.gradcheck.behaviour import check_behaviour
+from stnref.gradcheck.case import Case, compare_elements, reach
+from stnref.gradcheck.causes import CAUSES
+from stnref.gradcheck.explore import explore_all
+from stnref.gradcheck.jacobians import Jacobians, jacobians, sample
+from stnref.gradcheck.kinks import compare_jacobians, compare_on_kinks
+from stnref.gradcheck.limits import DOT_TOLERANCES, UNEXPLAINED_CERTAINTY
+from stnref.gradcheck.problem import Function, Problem, UseError, call
+from stnref.gradcheck.report import Comparison, Finding, GradientReport
 from stnref.validation import Array
 
-DOT_TOLERANCES = {False: 1e-12, True: 2e-4}
+Jvp: TypeAlias = Callable[..., Array] | None
+Kinks: TypeAlias = Callable[..., Sequence[ArrayLike | None]] | None
+Explain: TypeAlias = Callable[..., list[Finding]] | None
 
 PRIVATE = 0x7067
 """Apart from the seed alone: inputs that were drawn with it would be the upstream gradient."""
-MOST_PIECES = 64
-"""Elements on kinks whose pieces are asked."""
-MOST_ROWS = 400
-"""Outputs up to which backward's whole Jacobian is compared too."""
+HARMLESS = ("input-mutated", "stale-cache", "not-repeatable")
+"""Behaviour that leaves a gradient to explain: with any other there is no Jacobian."""
 
 
 def check_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    forward: Function,
+    backward: Function,
     inputs: Sequence[ArrayLike],
     *,
-    jvp: Callable[..., Array] | None = None,
+    jvp: Jvp = None,
     names: Sequence[str] | None = None,
-    kinks: Callable[..., Sequence[ArrayLike | None]] | None = None,
+    kinks: Kinks = None,
     seed: int = 0,
+    explain: Explain = None,
 ) -> GradientReport:
-    """Check the gradients of a pair, and name what is wrong.
+    """Check the gradients of a pair: measure, and say where they are wrong.
+
+    `stnref.diagnosis.check_gradients` measures alike and names the mistake.
 
     Parameters
     ----------
@@ -57,6 +64,11 @@ def check_gradients(
         the report shows the distances. Kinks are found on the values in any case.
     seed : int
         Seed of the upstream gradients and the directions, which are normal.
+    explain : callable, optional
+        ``findings = explain(problem, which, jacobians, on_kink, rng)``, called for each input whose
+        gradient is wrong, to say why: the `Problem`, the number of the input, the `Jacobians`,
+        whether outputs lie on kinks along that input, and a random generator. Without it such a
+        gradient is a finding "unexplained", or "kink" if only elements on kinks are wrong.
 
     Returns
     -------
@@ -79,28 +91,27 @@ def check_gradients(
 
     Examples
     --------
-    >>> from stnref.nn import tanh_backward, tanh_forward
+    >>> def tanh_forward(X):
+    ...     return np.tanh(X), np.tanh(X)
     >>> X = np.array([0.5, -1.0])
-    >>> check_gradients(tanh_forward, tanh_backward, [X]).ok
+    >>> check_gradients(tanh_forward, lambda dY, Y: dY * (1 - Y**2), [X]).ok
     True
-    >>> report = check_gradients(tanh_forward, lambda dY, cache: -tanh_backward(dY, cache), [X])
+    >>> report = check_gradients(tanh_forward, lambda dY, Y: dY * (1 + Y**2), [X])
     >>> [finding.cause for finding in report.findings]
-    ['sign']
+    ['unexplained']
     """
     arrays = [np.asarray(value) for value in inputs]
     labels = list(names) if names is not None else [f"input {k}" for k in range(len(arrays))]
     _expect_inputs(arrays, labels)
+    rng = np.random.default_rng([seed, PRIVATE])
     try:
-        return _check(Pair(forward, backward, arrays, labels), jvp, kinks, seed)
+        return _check(Problem(forward, backward, arrays, labels), jvp, kinks, explain, rng)
     except UseError as error:
-        return GradientReport((Finding(error.cause, error.where, error.evidence),))
+        return GradientReport((error.finding,))
 
 
 def assert_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    inputs: Sequence[ArrayLike],
-    **options: Any,
+    forward: Function, backward: Function, inputs: Sequence[ArrayLike], **options: Any
 ) -> None:
     """Raise AssertionError, with the report as its text, unless every gradient is right.
 
@@ -130,138 +141,120 @@ def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
         raise ValueError(f"names: expected different ones, got {labels}")
     for name, array in zip(labels, arrays, strict=True):
         if array.dtype.kind not in "iuf" or not array.size:
-            raise ValueError(
-                f"{name}: expected at least one real number, got {array.dtype}, {array.shape}; "
-                "bind what has no gradient beforehand"
-            )
+            got = f"{array.dtype}, {array.shape}; bind what has no gradient beforehand"
+            raise ValueError(f"{name}: expected at least one real number, got {got}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite values, got others")
 
 
 def _check(
-    pair: Pair,
-    jvp: Callable[..., Array] | None,
-    kinks: Callable[..., Sequence[ArrayLike | None]] | None,
-    seed: int,
+    problem: Problem, jvp: Jvp, kinks: Kinks, explain: Explain, rng: np.random.Generator
 ) -> GradientReport:
-    rng = np.random.default_rng([seed, PRIVATE])
-    dout = rng.standard_normal(pair.out.shape)
-    findings = check_behaviour(pair, dout, rng)
-    maps = _kink_maps(pair, kinks)
-    studies = [Study(pair, which, dout, maps[which], rng) for which in range(len(pair.given))]
-    comparisons = [c for study in studies for c in study.comparisons]
-    for study in studies:
-        findings += study.findings
-    comparisons += _jacobians(pair, studies)
-    if all(f.cause in ("input-mutated", "stale-cache", "not-repeatable") for f in findings):
-        for which, study in enumerate(studies):
-            own = [c for c in comparisons if c.what == pair.names[which] and not c.ok]
-            if own:
-                findings += diagnose(
-                    pair, which, study.suspects().tolist(), study.kinked_input, rng
-                )
-    try:
-        dot = _dot_test(pair, jvp, dout, studies, rng)
-    except UseError as error:  # what was found of the gradients stands
-        dot = None
-        findings.append(Finding(error.cause, error.where, error.evidence))
-    if dot is not None:
-        comparisons.append(dot)
-        if not dot.ok and jvp is not None and not findings:
-            evidence = (
-                f"<dout, jvp(v)> = {dot.numeric:.6g}, <backward(dout), v> = {dot.analytic:.6g}"
-            )
-            findings.append(Finding("jvp", "jvp", evidence))
-    causes = [finding.cause for finding in findings]
-    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
-    worst = next((c for c in comparisons if not c.ok), None)
-    if worst is not None and not findings:
-        findings.append(Finding("unexplained", f"{worst.what}, {worst.witness}", str(worst), 0.3))
-    findings.sort(key=lambda finding: (-finding.confidence, -causes.count(finding.cause)))
-    notes = tuple(note for study in studies for note in study.notes)
-    return GradientReport(
-        tuple(findings), tuple(comparisons), tuple(study.result for study in studies), notes
-    )
+    dout = rng.standard_normal(problem.out.shape)
+    findings = check_behaviour(problem, dout, rng)
+    problem = problem.knowing(repeatable="not-repeatable" not in [f.cause for f in findings])
+    both, cases = _measure(problem, dout, _distances(problem, kinks), rng)
+    comparisons = []
+    for case in cases:
+        witnesses = (compare_elements(case), compare_on_kinks(case, rng), case.along)
+        comparisons += [c for c in witnesses if c is not None]
+    for case, A in zip(cases, both.A, strict=True):
+        comparisons += [] if A is None else [compare_jacobians(case, A, rng)]
+    dot, unusable = _dot_test(problem, cases, jvp, rng)
+
+    findings += [finding for case in cases for finding in case.seen.findings]
+    if all(f.cause in HARMLESS for f in findings):
+        for case in cases:
+            wrong = [c for c in comparisons if c.what == case.name and not c.ok]
+            if wrong and explain is not None:
+                seen = case.seen
+                findings += explain(seen.problem, seen.which, both, seen.on_kink, rng)
+            elif wrong:
+                findings.append(_unexplained(case, wrong))
+    findings += unusable
+    if jvp is not None and not findings:
+        text = "<dout, jvp(v)> = {:.6g}, <backward(dout), v> = {:.6g}"
+        texts = [text.format(c.numeric, c.analytic) for c in dot if not c.ok]
+        findings = [Finding(CAUSES["jvp"], "jvp", text) for text in texts]
+    return _report(findings, comparisons + dot, cases)
 
 
-def _kink_maps(
-    pair: Pair, kinks: Callable[..., Sequence[ArrayLike | None]] | None
-) -> list[Array | None]:
+def _distances(problem: Problem, kinks: Kinks) -> list[Array | None]:
+    """Return the caller's kink map."""
     if kinks is None:
-        return [None] * len(pair.inputs)
-    maps = [None if m is None else np.asarray(m) for m in kinks(*pair.inputs)]
-    shapes = [None if m is None else m.shape for m in maps]
-    expected = [a.shape for a in pair.inputs]
-    if len(maps) != len(expected) or any(
-        s is not None and s != e for s, e in zip(shapes, expected, strict=True)
-    ):
+        return [None] * len(problem.point)
+    maps = [None if m is None else np.asarray(m) for m in kinks(*problem.point)]
+    shapes, expected = [m if m is None else m.shape for m in maps], [a.shape for a in problem.point]
+    fits = (s in (None, e) for s, e in zip(shapes, expected, strict=False))
+    if len(maps) != len(expected) or not all(fits):
         raise ValueError(f"kinks: expected shapes {expected}, got {shapes}")
     return maps
 
 
-def _jacobians(pair: Pair, studies: Sequence[Study]) -> list[Comparison]:
-    """Compare the Jacobian that backward stands for, row by row from unit upstream gradients."""
-    wanted = [study for study in studies if study.whole]
-    if not wanted or pair.out.size > MOST_ROWS:
-        return []
-    rows: list[list[Array]] = [[] for _ in wanted]
-    for output in range(pair.out.size):
-        unit = np.zeros(pair.out.shape)
-        unit.flat[output] = 1
-        gradients = pair.gradients(unit)
-        for study, own in zip(wanted, rows, strict=True):
-            own.append(gradients[study.which].ravel())
-    comparisons = []
-    for study, own in zip(wanted, rows, strict=True):
-        J, c = np.array(own), study.columns
-        below, above = c.below.copy(), c.above.copy()
-        margin = study.tolerance("differences") * np.abs(c.value).max(initial=0)
-        for column in np.flatnonzero(c.kinked.any(axis=0))[:MOST_PIECES]:
-            # Where several kinks meet an output may change with others alone: ask all pieces.
-            low, high = below[:, column] - margin, above[:, column] + margin
-            if ((J[:, column] < low) | (J[:, column] > high)).any():
-                below[:, column], above[:, column] = study.pieces(int(c.elements[column]))
-        kinked = below < above
-        nearest = np.clip(J, below, above)  # of what is allowed: the value, but on kinks
-        shape = (*pair.out.shape, *study.array.shape)
-        tolerance = study.tolerance(study.method if not c.kinked.any() else "differences")
-        numeric = np.where(kinked, nearest, c.value).reshape(shape)
-        J = J.reshape(shape)
-        floor = study.floor
-        comparisons.append(compare(study.name, "Jacobian", J, numeric, tolerance, floor=floor))
-    return comparisons
+def _measure(
+    problem: Problem, dout: Array, distances: Sequence[Array | None], rng: np.random.Generator
+) -> tuple[Jacobians, list[Case]]:
+    """Explore and differentiate: the Jacobians, and what there is to judge of each input."""
+    seen = explore_all(problem, rng, distances)
+    both, gradients, cases = jacobians(problem, rng, seen), problem.gradients(dout), []
+    for gradient, own, N in zip(gradients, seen, both.N, strict=True):
+        smooth = gradient
+        if own.on_kink:
+            smooth = problem.gradients(dout * ~own.kinked.reshape(dout.shape))[own.which]
+        cases.append(Case(own, dout, gradient, smooth, N or sample(own, rng)))
+    return both, cases
 
 
 def _dot_test(
-    pair: Pair,
-    jvp: Callable[..., Array] | None,
-    dout: Array,
-    studies: Sequence[Study],
-    rng: np.random.Generator,
-) -> Comparison | None:
-    """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms."""
-    dots = [rng.standard_normal(array.shape) for array in pair.inputs]
+    problem: Problem, cases: Sequence[Case], jvp: Jvp, rng: np.random.Generator
+) -> tuple[list[Comparison], list[Finding]]:
+    """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms.
+
+    There is no comparison without anything to give J v; a finding, if jvp does not.
+    """
+    dout = cases[0].dout
+    vs = [rng.standard_normal(array.shape) for array in problem.point]
     if jvp is not None:
-        _, cache = pair.run(pair.given)
-        own = [dot.astype(pair.given[0].dtype) for dot in dots]
-        out_dot = np.asarray(call("jvp", jvp, *own, cache))
-        if out_dot.shape != dout.shape:
-            raise UseError("shape", "jvp", f"expected shape {dout.shape}, got {out_dot.shape}")
-    elif all(pair.analytic) and not any(study.kinked_input for study in studies):
-        tangents = [pair.tangent(which, dot) for which, dot in enumerate(dots)]
-        out_dot = np.sum(tangents, axis=0).reshape(dout.shape)
+        _, cache = problem.run(problem.inputs)
+        try:
+            out_dot = call("jvp", jvp, *(v.astype(problem.inputs[0].dtype) for v in vs), cache)
+        except UseError as error:
+            return [], [error.finding]
+        if np.shape(out_dot) != dout.shape:
+            got = f"expected shape {dout.shape}, got {np.shape(out_dot)}"
+            return [], [Finding(CAUSES["shape"], "jvp", got)]
+    elif all(case.seen.analytic and not case.seen.on_kink for case in cases):
+        out_dot = sum(case.seen.tangent(v) for case, v in zip(cases, vs, strict=True))
     else:
-        return None
+        return [], []
     numeric = float(np.vdot(dout, out_dot))
-    pairs = zip(studies, dots, strict=True)
-    analytic = float(sum(np.vdot(study.gradient, dot) for study, dot in pairs))
+    analytic = float(sum(np.vdot(case.gradient, v) for case, v in zip(cases, vs, strict=True)))
     scale = float(np.linalg.norm(dout) * np.linalg.norm(out_dot)) or 1.0
-    return Comparison(
-        "all",
-        "dot test",
-        abs(analytic - numeric) / scale,
-        DOT_TOLERANCES[pair.single],
-        (),
-        analytic,
-        numeric,
-    )
+    off, tolerance = abs(analytic - numeric) / scale, DOT_TOLERANCES[problem.single]
+    return [Comparison("all", "dot test", off, tolerance, (), analytic, numeric)], []
+
+
+def _unexplained(case: Case, wrong: Sequence[Comparison]) -> Finding:
+    """Say where a gradient is wrong, from the comparisons that say so."""
+    witnesses = {c.witness for c in wrong}
+    only_kinks = "one-sided slopes" in witnesses <= {"one-sided slopes", "Jacobian"}
+    worst = wrong[0]
+    evidence = f"{worst.witness}, error {worst.error:.1e}, {worst.values}"
+    cause = CAUSES["kink" if only_kinks and case.along is not None else "unexplained"]
+    return Finding(cause, f"gradient of {case.name}", evidence, UNEXPLAINED_CERTAINTY)
+
+
+def _report(
+    findings: list[Finding], comparisons: Sequence[Comparison], cases: Sequence[Case]
+) -> GradientReport:
+    """Put the likeliest finding first; there is one wherever a comparison failed."""
+    wrong = [c for c in comparisons if not c.ok]
+    if wrong and not findings:
+        where, text = f"{wrong[0].what}, {wrong[0].witness}", str(wrong[0])
+        findings = [Finding(CAUSES["unexplained"], where, text, UNEXPLAINED_CERTAINTY)]
+    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
+    causes = [finding.cause for finding in findings]
+    ordered = sorted(findings, key=lambda f: (-f.certainty, -causes.count(f.cause)))
+    notes = tuple(note for case in cases for note in reach(case))
+    results = tuple(case.result for case in cases)
+    return GradientReport(tuple(ordered), tuple(comparisons), results, notes)

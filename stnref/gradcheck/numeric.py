@@ -25,16 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnref.gradcheck import limits
+from stnref.gradcheck.limits import ENOUGH, LADDER
 from stnref.validation import Array
 
-Forward = Callable[..., tuple[Array, Any]]
-Line = Callable[[float], Array]
-
 COMPLEX_STEP = 1e-100
-LADDER = tuple(2.0**-k for k in range(3, 25, 2))
-"""Steps of the differences, from 1/8 to 1.2e-7: what is nearer than the last counts as at x."""
-ENOUGH = 3
-"""Rungs after which a smooth function may be done."""
 
 
 class Slopes(NamedTuple):
@@ -54,8 +49,6 @@ class Slopes(NamedTuple):
         Whether the function itself jumps there: the slopes grow as the step shrinks.
     step : float
         The largest step that crossed no kink.
-    straight : bool
-        Whether all outputs were straight lines over the whole of the longest step, to round-off.
     """
 
     value: Array
@@ -65,26 +58,27 @@ class Slopes(NamedTuple):
     kinked: NDArray[np.bool_]
     broken: NDArray[np.bool_]
     step: Array
-    straight: bool
 
-    def in_units(self, unit: float) -> Slopes:
-        """Return the slopes by x where the line was one of x / unit."""
-        if unit == 1:
-            return self
-        return self._replace(
-            value=self.value / unit,
-            error=self.error / unit,
-            below=self.below / unit,
-            above=self.above / unit,
-            step=self.step * unit,
-        )
+    @property
+    def doubt(self) -> float:
+        """Estimated error of the smooth outputs together, relative."""
+        value, error = self.value[~self.kinked], self.error[~self.kinked]
+        return 2 * float(np.linalg.norm(error)) / (float(np.linalg.norm(value)) or 1.0)
+
+    def put(self, outputs: NDArray[np.intp], some: Slopes) -> Slopes:
+        """Return the slopes with those of some outputs in their place."""
+        arrays = [a.copy() for a in self]
+        for array, own in zip(arrays, some, strict=True):
+            array[outputs] = own
+        return Slopes(*arrays)
 
 
 def slopes_along(
-    line: Line,
+    line: Callable[[float], Array],
     *,
     longest: float = np.inf,
     shortest: float = 0.0,
+    unit: float = 1.0,
     precision: float = 2.2e-16,
     size: float = 1.0,
 ) -> Slopes:
@@ -98,7 +92,9 @@ def slopes_along(
         The distance to the nearest kink, if it is known: no step is longer, unless too few would
         be left.
     shortest : float
-        What is nearer than that counts as at x.
+        What is nearer than that, in units, counts as at x.
+    unit : float
+        The order of x; steps are in units of it.
     precision : float
         Relative round-off, of the outputs and of x + t v.
     size : float
@@ -117,25 +113,25 @@ def slopes_along(
     middle = np.ravel(line(0.0)).astype(float)
     largest = np.abs(middle)
     above, below = [], []  # slopes to both sides, rung by rung
-    # Below a thousand units of round-off a difference says nothing.
-    ladder = _ladder(longest, max(shortest, 1000 * precision))
-    for rung, h in enumerate(ladder):
+    steps = _steps(longest / unit, max(shortest, limits.LEAST_STEP * precision)) * unit
+    for rung, h in enumerate(steps.tolist()):
         up, down = (np.ravel(line(t)).astype(float) for t in (h, -h))
         largest = np.maximum(largest, np.maximum(np.abs(up), np.abs(down)))
         above.append((up - middle) / h)
         below.append((middle - down) / h)
         noise = precision * (largest + size * np.abs(above[-1] + below[-1]) / 2)
-        seen = _Rungs(np.array(above), np.array(below), ladder[: rung + 1], noise)
-        if rung + 1 >= ENOUGH and not _undecided(seen):
+        rungs = _Rungs(np.array(above), np.array(below), steps[: rung + 1], noise)
+        if rung + 1 >= ENOUGH and not _undecided(rungs):
             break
-    return _choose(seen)
+    return _choose(rungs)
 
 
-def _ladder(longest: float, shortest: float) -> tuple[float, ...]:
+def _steps(longest: float, shortest: float) -> Array:
     """Return the steps up to a length and from one on, but at least `ENOUGH`."""
-    end = max(ENOUGH, sum(h >= shortest for h in LADDER))
-    start = min(sum(h > longest for h in LADDER), end - ENOUGH)
-    return LADDER[start:end]
+    ladder = np.array(LADDER)
+    end = max(ENOUGH, int((ladder >= shortest).sum()))
+    start = min(int((ladder > longest).sum()), end - ENOUGH)
+    return ladder[start:end]
 
 
 class _Rungs(NamedTuple):
@@ -143,7 +139,7 @@ class _Rungs(NamedTuple):
 
     above: Array
     below: Array
-    steps: tuple[float, ...]
+    steps: Array
     noise: Array
 
 
@@ -153,7 +149,7 @@ def _undecided(r: _Rungs) -> bool:
         return True
     _, error = _extrapolate((r.above + r.below) / 2, 16, r)
     scale = np.abs(r.above[-1] + r.below[-1]).max(initial=0) / 2
-    floor = 1e-11 * scale + 20 * r.noise / r.steps[-1]
+    floor = limits.DONE * scale + limits.DONE_NOISE * r.noise / r.steps[-1]
     return bool((error.min(axis=0) > floor).any())
 
 
@@ -161,95 +157,54 @@ def _jumps(r: _Rungs) -> NDArray[np.bool_]:
     """Whether the slopes to both sides differ, and do not draw together as the step shrinks."""
     before, last = np.abs(r.above - r.below)[-2:]  # d(h), d(h/4)
     scale = max(np.abs(r.above[-1]).max(initial=0), np.abs(r.below[-1]).max(initial=0))
-    seen = np.maximum(1e-6 * scale, 50 * r.noise / r.steps[-1])
-    return (last > seen) & (last > 0.6 * before)
+    seen = np.maximum(limits.KINK * scale, limits.NOISE * r.noise / r.steps[-1])
+    return (last > seen) & (last > limits.STAYS * before)
 
 
 def _extrapolate(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
     """Richardson: remove the leading error, which a rung divides by `gain`. Values and errors."""
     finer = (gain * rungs[1:] - rungs[:-1]) / (gain - 1)  # (rungs - 1, n_out)
-    round_off = 4 * r.noise / np.array(r.steps[2:])[:, None]
-    return finer[1:], np.abs(np.diff(finer, axis=0)) + round_off
+    return finer[1:], np.abs(np.diff(finer, axis=0)) + 4 * r.noise / r.steps[2:, None]
 
 
-def _contradiction(values: Array, errors: Array) -> Array:
-    """By how much each rung is contradicted by finer ones, beyond their own errors.
+def _best(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array, Array]:
+    """Take for each output the rung with the least error: values, errors, steps.
 
-    Far out a function may be flat to both sides, and several coarse rungs agree on zero.
+    Far out a function may be flat to both sides, and several coarse rungs agree on zero: what finer
+    rungs contradict, beyond their own errors, is that wrong.
     """
-    worst = np.zeros_like(values)
+    values, errors = _extrapolate(rungs, gain, r)
     for rung in range(len(values) - 1):
         off = np.abs(values[rung] - values[rung + 1 :]) - 3 * errors[rung + 1 :]
-        worst[rung] = off.max(axis=0)
-    return worst
+        errors[rung] = np.maximum(errors[rung], off.max(axis=0))
+    best = errors.argmin(axis=0)
+    pick = (best, np.arange(rungs.shape[1]))
+    return values[pick], errors[pick], r.steps[best]
 
 
 def _choose(r: _Rungs) -> Slopes:
-    """Take for each output the rung with the least error."""
-    above, below, kinked = r.above, r.below, _jumps(r)
-
-    def best(rungs: Array, gain: int) -> tuple[Array, Array, Array]:
-        values, errors = _extrapolate(rungs, gain, r)
-        errors = np.maximum(errors, _contradiction(values, errors))
-        rung = errors.argmin(axis=0)
-        pick = (rung, np.arange(rungs.shape[1]))
-        return values[pick], errors[pick], np.array(r.steps)[rung]
-
-    value, error, step = best((above + below) / 2, 16)
+    kinked = _jumps(r)
+    value, error, step = _best((r.above + r.below) / 2, 16, r)
     if not kinked.any():
-        return Slopes(value, error, value, value, kinked, kinked, step, _is_straight(r))
-    right, right_error, _ = best(above, 4)
-    left, left_error, _ = best(below, 4)
+        return Slopes(value, error, value, value, kinked, kinked, step)
+    right, right_error, _ = _best(r.above, 4, r)
+    left, left_error, _ = _best(r.below, 4, r)
+    before, last = np.abs(r.above - r.below)[-2:]
+    broken = (last > limits.GROWS * before) & (last * r.steps[-1] > limits.JUMP * r.noise)
     return Slopes(
         np.where(kinked, (left + right) / 2, value),
         np.where(kinked, left_error + right_error, error),
         np.where(kinked, left, value),
         np.where(kinked, right, value),
         kinked,
-        _is_broken(r) & kinked,
+        broken & kinked,
         np.where(kinked, 0.0, step),
-        False,
     )
 
 
-def _is_broken(r: _Rungs) -> NDArray[np.bool_]:
-    """Whether the slopes grow as the step shrinks, by more than round-off, of float32 even."""
-    before, last = np.abs(r.above - r.below)[-2:]
-    return (last > 2 * before) & (last * r.steps[-1] > 1e10 * r.noise)
-
-
-def _is_straight(r: _Rungs) -> bool:
-    return all(
-        bool((np.abs(slope - r.above[0]) <= 50 * r.noise / h).all())
-        for side in (r.below, r.above)
-        for slope, h in zip(side, r.steps, strict=True)
-    )
-
-
-def straight_slopes(line: Line, *, precision: float = 2.2e-16) -> Slopes | None:
-    """Return the slopes of outputs that are straight lines near 0, or None if some are not.
-
-    For functions that `slopes_along` found straight in a random direction: there one short step to
-    both sides tells all.
-
-    Examples
-    --------
-    >>> straight_slopes(lambda t: np.array([3 * t + 1])).value.tolist()
-    [3.0]
-    >>> straight_slopes(lambda t: np.array([abs(t)])) is None
-    True
-    """
-    h = LADDER[2]
-    up, middle, down = (np.ravel(line(t)).astype(float) for t in (h, 0.0, -h))
-    noise = precision * np.maximum(np.abs(up), np.abs(down))
-    if (np.abs(up - 2 * middle + down) > 50 * noise).any():
-        return None
-    value = (up - down) / (2 * h)
-    no = np.zeros(value.shape, dtype=bool)
-    return Slopes(value, 4 * noise / h, value, value, no, no, np.full(value.shape, h), True)
-
-
-def complex_step(forward: Forward, inputs: Sequence[Array], which: int, v: Array) -> Array:
+def complex_step(
+    forward: Callable[..., tuple[Array, Any]], inputs: Sequence[Array], which: int, v: Array
+) -> Array:
     """Return J v with respect to input number `which`, for a forward that takes complex numbers.
 
     Examples

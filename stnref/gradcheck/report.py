@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.gradcheck.causes import CAUSES, USE
+from stnref.gradcheck.causes import Cause
+from stnref.gradcheck.limits import OUTSIDE_KINK
 from stnref.validation import Array
 
 
@@ -53,25 +55,26 @@ class Comparison:
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.divide(self.analytic, self.numeric))
 
+    @property
+    def values(self) -> str:
+        """The two values in words; their ratio where there is one."""
+        text = f"analytic {self.analytic:.6g}"
+        if self.numeric == 0:
+            text = "both 0" if self.analytic == 0 else f"{text} where it ought to be 0"
+        else:
+            text += f", numeric {self.numeric:.6g}"
+            text += f", ratio {self.ratio:.6g}" if np.isfinite(self.ratio) else ""
+        return f"worst {list(self.index)}: {text}" if self.index else text
+
     def __str__(self) -> str:
-        worst = (
-            f"worst {list(self.index)}: analytic {self.analytic:.6g}, numeric {self.numeric:.6g}, "
-            f"ratio {self.ratio:.6g}"
-        )
         return (
             f"{'ok  ' if self.ok else 'FAIL'}  {self.what:12s} {self.witness:20s} "
-            f"error {self.error:.1e} (tolerance {self.tolerance:.0e})  {worst}"
+            f"error {self.error:.1e} (tolerance {self.tolerance:.0e})  {self.values}"
         )
 
 
 def compare(
-    what: str,
-    witness: str,
-    analytic: Array,
-    numeric: Array,
-    tolerance: float,
-    *,
-    floor: float = 0.0,
+    what: str, witness: str, analytic: Array, numeric: Array, tolerance: float, floor: float
 ) -> Comparison:
     """Compare element by element; a NaN in `numeric` leaves its element out, so does round-off."""
     difference = np.abs(analytic - numeric)
@@ -79,17 +82,9 @@ def compare(
     difference = np.where(np.isnan(numeric), -1, difference)  # never the worst
     scale = np.nanmax(np.abs(numeric), initial=0)
     largest = np.maximum(difference, 0).max(initial=0)  # NaN stays NaN
-    error = largest / scale if scale > 0 else largest  # where all is zero, the plain difference
-    index = np.unravel_index(np.argmax(difference), numeric.shape)
-    return Comparison(
-        what,
-        witness,
-        float(error),
-        tolerance,
-        tuple(int(i) for i in index),
-        float(analytic[index]),
-        float(numeric[index]),
-    )
+    error = float(largest / scale if scale > 0 else largest)  # of zeros the plain difference
+    at = tuple(int(i) for i in np.unravel_index(np.argmax(difference), numeric.shape))
+    return Comparison(what, witness, error, tolerance, at, float(analytic[at]), float(numeric[at]))
 
 
 @dataclass(frozen=True)
@@ -98,51 +93,55 @@ class Finding:
 
     Attributes
     ----------
-    cause : str
-        A key of `stnref.gradcheck.CAUSES`.
+    why : Cause
+        What the mistake is.
     where : str
         In which gradient, and where in it.
     evidence : str
         One line: what was seen that says so.
-    confidence : float
-        From 0 to 1. 0.99: the mistake, made on purpose in the numerical derivative, gives what
-        backward gave, to round-off. Less where few elements say so, or only part is explained.
-    alternatives : tuple of str
-        Other causes that give the same gradient on these inputs.
+    certainty : float
+        From 0 to 1. Less than 1 where few elements say so, or only part is explained.
+    alternatives : tuple of Cause
+        Others that give the same gradient on these inputs.
     """
 
-    cause: str
+    why: Cause
     where: str
     evidence: str
-    confidence: float = 0.99
-    alternatives: tuple[str, ...] = ()
+    certainty: float = 1.0
+    alternatives: tuple[Cause, ...] = ()
+
+    @property
+    def cause(self) -> str:
+        """The cause's slug."""
+        return self.why.slug
 
     @property
     def title(self) -> str:
         """What the mistake is."""
-        return CAUSES[self.cause].title
+        return self.why.title
 
     @property
     def hint(self) -> str:
         """One sentence on what to look at."""
-        return CAUSES[self.cause].hint
+        return self.why.hint
 
     @property
     def is_use(self) -> bool:
         """Whether it says that no check was possible, not that a gradient is wrong."""
-        return self.cause in USE
+        return self.why.kind == "cannot check"
 
     def lines(self) -> list[tuple[str, str]]:
         """Return label and text of each line."""
         rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.hint)]
         if self.alternatives:
-            others = "; ".join(CAUSES[cause].title for cause in self.alternatives)
+            others = "; ".join(cause.title for cause in self.alternatives)
             rows.insert(2, ("or", f"{others}: on these inputs it comes to the same"))
         return rows
 
     def __str__(self) -> str:
         kind = "cannot check" if self.is_use else "error"
-        head = f"{kind}[{self.cause}]: {self.title}  ({self.confidence:.0%})"
+        head = f"{kind}[{self.cause}]: {self.title}  ({self.certainty:.0%})"
         return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in self.lines())])
 
 
@@ -197,7 +196,7 @@ class InputResult:
     @property
     def outside(self) -> int:
         """Number of elements on a kink that are not between the slopes to both sides."""
-        return int((self.kinked & (self.error > 1e-6)).sum())
+        return int((self.kinked & (self.error > OUTSIDE_KINK)).sum())
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ class GradientReport:
     findings: tuple[Finding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     inputs: tuple[InputResult, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -246,31 +245,26 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         """Render in a notebook."""
-        escape = html.escape
         colour = "#1a7f37" if self.ok else "#b3261e"
-        rows = []
-        for c in self.comparisons:
-            cells = (c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", f"{list(c.index)}")
-            style = "" if c.ok else ' style="color:#b3261e;font-weight:bold"'
-            rows.append(f"<tr{style}>" + "".join(f"<td>{escape(t)}</td>" for t in cells) + "</tr>")
-        found = []
-        for finding in self.findings:
-            lines = "".join(
-                f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>"
-                for label, text in finding.lines()
-            )
-            found.append(
-                f'<div style="border-left:4px solid {colour};padding-left:1em;margin:1em 0">'
-                f"<b>{escape(finding.title)}</b> <code>{escape(finding.cause)}</code> "
-                f"({finding.confidence:.0%})<dl>{lines}</dl></div>"
-            )
-        heads = ("input", "witness", "error", "tolerance", "worst element")
-        table = "<tr>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>" + "".join(rows)
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         verdict = "every gradient is right" if self.ok else "a gradient is not right"
         if any(finding.is_use for finding in self.findings):
             verdict = "no check was possible"
-        return (
-            f'<div><b style="color:{colour}">{verdict}</b>{"".join(found)}'
-            f"<table>{table}</table><ul>{notes}</ul></div>"
-        )
+        rows = _row(("input", "witness", "error", "tolerance", "worst element"), "th")
+        for c in self.comparisons:
+            error, worst = (f"{c.error:.1e}", f"{c.tolerance:.0e}"), str(list(c.index))
+            style = "" if c.ok else "color:#b3261e;font-weight:bold"
+            rows += _row((c.what, c.witness, *error, worst if c.index else ""), "td", style)
+        found = ""
+        for f in self.findings:
+            head = f"<b>{html.escape(f.title)}</b> <code>{f.cause}</code> ({f.certainty:.0%})"
+            lines = [f"<dt>{label}</dt><dd>{html.escape(text)}</dd>" for label, text in f.lines()]
+            style = f"border-left:4px solid {colour};padding-left:1em;margin:1em 0"
+            found += f'<div style="{style}">{head}<dl>{"".join(lines)}</dl></div>'
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        head = f'<div><b style="color:{colour}">{verdict}</b>{found}'
+        return f"{head}<table>{rows}</table><ul>{notes}</ul></div>"
+
+
+def _row(cells: Sequence[str], tag: str, style: str = "") -> str:
+    inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+    return f'<tr style="{style}">{inner}</tr>' if style else f"<tr>{inner}</tr>"
