@@ -12,11 +12,13 @@ import importlib.util
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from stnref import check_gradients, sample_backward, sample_forward, target_grid
 from stnref.gradcheck import from_torch_function
+from stnref.nn import tanh_backward, tanh_forward
 
 CASES = {
     "small, off the lattice": ((2, 9, 7, 3), (2, 6, 8), False),
@@ -68,6 +70,12 @@ def ratio_to_torch(repeat: int = 5) -> tuple[float, float]:
     return median(ours), median(theirs)
 
 
+def exchanged(dV: np.ndarray, cache: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of a sampler, wrong: x and y are exchanged."""
+    dU, dpoints = sample_backward(dV, cache)
+    return dU, dpoints[..., ::-1]
+
+
 def main() -> None:
     """Print a line for each case."""
     for name in CASES:
@@ -77,7 +85,14 @@ def main() -> None:
         def check(U: np.ndarray = U, points: np.ndarray = points) -> None:
             assert check_gradients(sample_forward, sample_backward, [U, points]).ok
 
-        print(f"{name:24s} {median(seconds(check, repeat)):6.2f} s")
+        print(f"{name:24s} {median(seconds(check, repeat)):6.3f} s")
+
+    U, points = inputs("small, off the lattice")
+    wrong = median(seconds(lambda: check_gradients(sample_forward, exchanged, [U, points]), 5))
+    print(f"{'small, x and y exchanged':24s} {wrong:6.3f} s")
+    X = U[0, :4, :3, 0]
+    right = median(seconds(lambda: check_gradients(tanh_forward, tanh_backward, [X]), 20))
+    print(f"{'tanh of 12 numbers':24s} {right:6.4f} s")
     if importlib.util.find_spec("torch"):
         ours, theirs = ratio_to_torch()
         print(f"torch's sampler, small: {ours:.2f} s, torch.autograd.gradcheck {theirs:.2f} s")

@@ -37,7 +37,7 @@ def from_vjp(f: Callable[..., ArrayLike], vjp: Callable[..., Any]) -> tuple[Forw
     Examples
     --------
     >>> import numpy as np
-    >>> from stnref import check_gradients
+    >>> from stnref.gradcheck import check_gradients
     >>> pair = from_vjp(np.sin, lambda dout, x: dout * np.cos(x))
     >>> check_gradients(*pair, [np.array([0.5, 2.0])]).ok
     True
@@ -72,7 +72,7 @@ def from_pullback(
     Examples
     --------
     >>> import numpy as np
-    >>> from stnref import check_gradients
+    >>> from stnref.gradcheck import check_gradients
     >>> def loss_and_gradient(x):
     ...     return (x**2).sum(), 2 * x
     >>> def f(x):
@@ -116,7 +116,7 @@ def from_dout_cache(
     Examples
     --------
     >>> import numpy as np
-    >>> from stnref import check_gradients
+    >>> from stnref.gradcheck import check_gradients
     >>> def scale_forward(X, w, b, mode):
     ...     return X * w + b, (X, w)
     >>> def scale_backward(dY, cache):
@@ -172,7 +172,7 @@ def from_layer(layer: Any, *params: str) -> tuple[Forward, Backward]:
     Examples
     --------
     >>> import numpy as np
-    >>> from stnref import check_gradients
+    >>> from stnref.gradcheck import check_gradients
     >>> class Scale:
     ...     def __init__(self):
     ...         self.w = np.array([0.5, 2.0])
@@ -249,7 +249,7 @@ def from_torch_function(function: Any, *constants: Any) -> tuple[Forward, Backwa
     Examples
     --------
     >>> import numpy as np
-    >>> from stnref import check_gradients
+    >>> from stnref.gradcheck import check_gradients
     >>> torch = importlib.import_module("torch")  # doctest: +SKIP
     >>> pair = from_torch_function(torch.tanh)  # doctest: +SKIP
     >>> check_gradients(*pair, [np.array([0.5, 2.0])]).ok  # doctest: +SKIP

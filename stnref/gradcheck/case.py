@@ -61,10 +61,8 @@ class Case:
     @property
     def floor(self) -> float:
         """Round-off of a gradient that is zero, as at a minimum."""
-        precision = (
-            ROUND_OFF * self.problem.precision * max(1.0, self.problem.size(self.seen.which))
-        )
-        return float(precision * np.abs(self.dout).max(initial=0))
+        size = max(1.0, self.problem.size(self.seen.which)) * np.abs(self.dout).max(initial=0)
+        return float(ROUND_OFF * self.problem.precision * size)
 
     @cached_property
     def doubt(self) -> float:
@@ -159,21 +157,17 @@ def reach(case: Case) -> list[str]:
     r, notes = case.result, []
     if r.kinked.any():
         if not case.whole:
-            kinked = case.seen.kinked
-            notes.append(
-                f"{case.name}: {int(kinked.sum())} of {kinked.size} outputs lie on a kink; "
-                "the random directions leave them out"
-            )
-        notes.append(
-            f"{case.name}: {int(r.kinked.sum())} of {r.asked} elements lie on a kink; no "
-            "derivative exists there, they are judged by the slopes to both sides"
-        )
+            outputs = f"{int(case.seen.kinked.sum())} of {case.dout.size} outputs lie on a kink"
+            notes.append(f"{outputs}; the random directions leave them out")
+        elements = f"{int(r.kinked.sum())} of {r.asked} elements lie on a kink"
+        judged = "no derivative exists there, they are judged by the slopes to both sides"
+        notes.append(f"{elements}; {judged}")
     if not case.whole and case.along is not None:
         # |<e, v>| <= t for a normal v happens with a chance of less than 0.8 t / |e|.
-        chance = (0.8 / RELEVANT) ** r.directions
+        error, chance = RELEVANT * case.along.tolerance, (0.8 / RELEVANT) ** r.directions
         notes.append(
-            f"{case.name}: {r.directions} random directions through all {r.gradient.size} "
-            f"elements, {r.asked} one by one; an error of {RELEVANT * case.along.tolerance:.0e} "
-            f"of the gradient's norm goes unseen with a chance of {chance:.0e}"
+            f"{r.directions} random directions through all {r.gradient.size} elements, {r.asked} "
+            f"one by one; an error of {error:.0e} of the gradient's norm goes unseen with a chance "
+            f"of {chance:.0e}"
         )
-    return notes
+    return [f"{case.name}: {note}" for note in notes]

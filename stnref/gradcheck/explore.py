@@ -122,7 +122,7 @@ def explore(
     trusted = analytic or problem.single
     findings = [] if trusted else _mistrust(problem, which, first, rng)
     slopes = [first, *(again(v) for v in others)]
-    if first.doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
+    if analytic and first.doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
         slopes[0] = again(v)  # only the complex step can tell
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
     known = [*problem.analytic]

@@ -1,6 +1,7 @@
 """Every tolerance and every limit of size, each with its reason.
 
-Where there are two values, the key says whether the pair computes in float32.
+Where there are two values, the key says whether the pair computes in float32, unless it is said
+otherwise.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ UNTRUSTED = 1e-5
 """A larger estimate, relative, is none: there is nothing to compare with."""
 FLOAT32_NOISE = 1e-11, 1e-5
 """Outputs that scatter between these, relative, were computed in float32, at least in part."""
+ROUGH_STEP, ROUGH_POINTS = 1e-6, 12
+"""The points at which that is looked at, in units of the input: so close a smooth function is
+smooth to round-off, and float32 is not."""
 GROUPED = {False: 1e-8, True: 1e-12}
 """How well derivatives by several elements at once must give a random direction's; True: where both
 are complex steps. A wrong group is off by its entries, which are of order 1."""
-ROUGH_STEP, ROUGH_POINTS = 1e-6, 12
-"""Of the points at which that is looked at: float32 sees no such step, float64 it alone."""
 
 # ------------------------------------------------------------------------------- how certain
 

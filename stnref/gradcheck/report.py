@@ -58,15 +58,12 @@ class Comparison:
     @property
     def values(self) -> str:
         """The two values in words; their ratio where there is one."""
-        text = f"analytic {self.analytic:.6g}, numeric {self.numeric:.6g}"
+        text = f"analytic {self.analytic:.6g}"
         if self.numeric == 0:
-            text = (
-                f"analytic {self.analytic:.6g} where it ought to be 0"
-                if self.analytic
-                else "both 0"
-            )
-        elif np.isfinite(self.ratio):
-            text += f", ratio {self.ratio:.6g}"
+            text = "both 0" if self.analytic == 0 else f"{text} where it ought to be 0"
+        else:
+            text += f", numeric {self.numeric:.6g}"
+            text += f", ratio {self.ratio:.6g}" if np.isfinite(self.ratio) else ""
         return f"worst {list(self.index)}: {text}" if self.index else text
 
     def __str__(self) -> str:

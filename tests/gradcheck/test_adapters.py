@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stnref import check_gradients
 from stnref.gradcheck import (
+    check_gradients,
     from_dout_cache,
     from_layer,
     from_pullback,
@@ -23,22 +23,16 @@ X, W, b = rng.standard_normal((3, 4)), rng.standard_normal((4, 2)), rng.standard
 # ------------------------------------------------------------------------ vjp and pullback
 
 
-@pytest.mark.parametrize(("sign", "causes"), [(1, []), (-1, ["sign"])])
-def test_a_vjp(sign: int, causes: list[str]) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_vjp(sign: int) -> None:
     pair = from_vjp(lambda X, W: X @ W, lambda dY, X, W: (dY @ W.T, sign * X.T @ dY))
-    report = check_gradients(*pair, [X, W])
-    assert report.ok == (sign == 1)
-    assert [finding.cause for finding in report.findings] == causes
+    assert check_gradients(*pair, [X, W]).ok == (sign == 1)
 
 
-@pytest.mark.parametrize(("sign", "causes"), [(1, []), (-1, ["sign"])])
-def test_a_pullback(sign: int, causes: list[str]) -> None:
-    def f(X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, Any]:
-        return X @ W, lambda dY: [dY @ W.T, sign * X.T @ dY]
-
-    report = check_gradients(*from_pullback(f), [X, W])
-    assert report.ok == (sign == 1)
-    assert [finding.cause for finding in report.findings] == causes
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_pullback(sign: int) -> None:
+    pair = from_pullback(lambda X, W: (X @ W, lambda dY: [dY @ W.T, sign * X.T @ dY]))
+    assert check_gradients(*pair, [X, W]).ok == (sign == 1)
 
 
 # ------------------------------------------------------------------ forward, backward, cache
@@ -146,13 +140,6 @@ class Held:
         return dout @ self.params["W"].T
 
 
-class WrongSign(Keeping):
-    def backward(self, dout: np.ndarray) -> Any:
-        dx = super().backward(dout)
-        self.db = -self.db
-        return dx
-
-
 LAYERS = [Returning, ReturningDictionary, Keeping, Adding, Held]
 
 
@@ -164,12 +151,6 @@ def test_a_layer_with_its_parameters(layer: type) -> None:
 
 def test_a_layer_without_its_parameters() -> None:
     assert check_gradients(*from_layer(Keeping()), [X]).ok
-
-
-def test_a_wrong_gradient_of_a_parameter_is_found() -> None:
-    report = check_gradients(*from_layer(WrongSign(), "W", "b"), [X, W, b], names=["X", "W", "b"])
-    assert [finding.cause for finding in report.findings] == ["sign"]
-    assert report.findings[0].where == "gradient of b"
 
 
 @pytest.mark.parametrize("layer", LAYERS)

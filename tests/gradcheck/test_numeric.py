@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stnref.gradcheck import Slopes, slopes_along
-from stnref.gradcheck.numeric import ENOUGH, LADDER, complex_step, straight_slopes
+from stnref.gradcheck.limits import ENOUGH, LADDER
+from stnref.gradcheck.numeric import complex_step
 
 
 def _recorded(line: Callable[[float], np.ndarray]) -> tuple[Callable[[float], np.ndarray], list]:
@@ -40,7 +41,6 @@ def test_a_smooth_function(f: Callable, derivative: Callable, x: float) -> None:
     scale = max(abs(derivative(x)), 1e-3)
     assert abs(s.value[0] - derivative(x)) <= 1e-9 * scale
     assert s.below[0] == s.above[0] == s.value[0]
-    assert not s.straight
 
 
 @pytest.mark.parametrize("f", [np.exp, np.sin, lambda x: x**2])
@@ -55,24 +55,12 @@ def test_a_linear_function_and_a_constant_are_exact() -> None:
     s = slopes_along(lambda t: np.array([3 * t + 1, 7.0]))
     np.testing.assert_allclose(s.value, [3, 0], atol=1e-13)
     assert not s.kinked.any()
-    assert s.straight
-
-
-def test_straight_lines_need_one_step() -> None:
-    line, steps = _recorded(lambda t: np.array([[3 * t + 1, -0.5 * t]]))
-    s = straight_slopes(line)
-    assert s is not None
-    np.testing.assert_allclose(s.value, [3, -0.5], rtol=1e-12)
-    assert (s.error < 1e-11).all()
-    assert len(steps) == 3
-    for f in (np.exp, np.abs, lambda t: abs(t - 1e-3), lambda t: float(t > 0)):
-        assert straight_slopes(lambda t, f=f: np.array([t, f(t)])) is None
 
 
 def test_the_outputs_have_any_shape_and_are_flattened() -> None:
     s = slopes_along(lambda t: np.sin(t) * np.arange(6.0).reshape(2, 3))
     np.testing.assert_allclose(s.value, np.arange(6), atol=1e-9)
-    assert all(part.shape == (6,) for part in s[:-1])
+    assert all(part.shape == (6,) for part in s)
     assert isinstance(s, Slopes)
 
 
@@ -137,6 +125,15 @@ def test_curvature_is_no_kink() -> None:
 
 
 # ------------------------------------------------------------------------------ a kink map
+
+
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
+def test_steps_are_in_units_of_the_input(unit: float) -> None:
+    line, steps = _recorded(lambda t: np.array([np.sin(t / unit), abs(t)]))
+    s = slopes_along(line, unit=unit, size=unit)
+    assert max(steps) == unit / 8
+    assert s.value[0] == pytest.approx(1 / unit, rel=1e-9)
+    assert s.kinked.tolist() == [False, True]
 
 
 def test_no_step_is_longer_than_the_longest() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stnref import check_gradients
+from stnref.gradcheck import check_gradients
 
 Pair = tuple[Callable[..., Any], Callable[..., Any]]
 
