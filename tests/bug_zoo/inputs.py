@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Inputs = dict[str, Any]
+Shape = tuple[int, ...]
 Maker = Callable[[bool, np.random.Generator, str], Inputs]  # (whether tiny, rng, which)
 
 
@@ -45,7 +46,8 @@ def make_inputs(
     relu, ties in pools; "square": as many inputs as outputs, so that shapes hide a transpose;
     "edges": a grid made for ``align_corners=False``; "large": logits of several hundreds;
     "single": one sample, one pixel, one channel; "equal": weights that are all equal;
-    "symmetric": symmetric matrices. An operation that does not know a kind gives the default.
+    "symmetric": symmetric matrices; "grey": one channel. An operation that does
+    not know a kind gives the default.
     """
     return OPERATIONS[operation].make(size == "tiny", rng, which)
 
@@ -73,9 +75,7 @@ def _target(shape: tuple[int, int]) -> np.ndarray:
     return np.stack(np.meshgrid(x, y), axis=-1)  # (H', W', 2)
 
 
-def scattered_points(
-    out_shape: tuple[int, ...], H: int, W: int, rng: np.random.Generator
-) -> np.ndarray:
+def scattered_points(out_shape: Shape, H: int, W: int, rng: np.random.Generator) -> np.ndarray:
     """Return points (B, H', W', 2) in pixels, at least a tenth of a pixel off the lattice.
 
     Of eight samples three lie anywhere inside, one straddles the left or right border, one the
@@ -92,9 +92,7 @@ def scattered_points(
     return np.stack([m, n], axis=-1) + rng.uniform(0.1, 0.9, (*shape, 2))
 
 
-def _lattice_points(
-    out_shape: tuple[int, ...], H: int, W: int, rng: np.random.Generator
-) -> np.ndarray:
+def _lattice_points(out_shape: Shape, H: int, W: int, rng: np.random.Generator) -> np.ndarray:
     """Return points (B, H', W', 2), half of the coordinates of which are whole numbers."""
     x, y = rng.integers(-2, W + 2, out_shape), rng.integers(-2, H + 2, out_shape)
     on_lattice = rng.random((*out_shape, 2)) < 0.5
@@ -114,9 +112,7 @@ def _unnormalize(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"grid": rng.uniform(-1.3, 1.3, grid_shape), "shape": shape}
 
 
-def _sample(
-    tiny: bool, rng: np.random.Generator, which: str, few: tuple[int, ...] = (3, 5, 7)
-) -> Inputs:
+def _sample(tiny: bool, rng: np.random.Generator, which: str, few: Shape = (3, 5, 7)) -> Inputs:
     U_shape, out_shape = ((3, 4, 6, 2), few) if tiny else ((8, 28, 24, 3), (8, 20, 16))
     if which == "kinks":  # with W - 1 and H - 1 powers of two the normalised lattice is exact
         U_shape = (3, 5, 9, 2) if tiny else (8, 33, 17, 3)
@@ -181,10 +177,7 @@ def _spatial_transformer(tiny: bool, rng: np.random.Generator, which: str) -> In
 
 def _linear(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     B, N, M = (3, 5, 4) if tiny else (32, 100, 10)
-    if which == "square":
-        M = N
-    if which == "single":
-        B, N, M = 1, 1, 1
+    B, N, M = (1, 1, 1) if which == "single" else (B, N, N if which == "square" else M)
     shapes = (("X", (B, N)), ("W", (N, M)), ("b", M))
     inputs = {name: rng.normal(size=shape) for name, shape in shapes}
     if which == "equal":
@@ -194,8 +187,7 @@ def _linear(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
 
 def _conv2d(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     X, k, F = ((5, 7, 6, 2), 3, 4) if tiny else ((6, 16, 14, 3), 5, 8)
-    if which == "square":
-        F = X[3]
+    F = X[3] if which == "square" else F
     shapes = (("X", X), ("W", (k, k, X[3], F)), ("b", F))
     return {name: rng.normal(size=shape) for name, shape in shapes}
 
@@ -207,7 +199,8 @@ def _pool(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
 
 def _pointwise(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     shape = (3, 4, 5, 2) if tiny else (8, 14, 12, 3)
-    X = rng.normal(size=(1, 1, 1, 1) if which == "single" else shape)
+    other = {"single": (1, 1, 1, 1), "grey": (*shape[:3], 1)}
+    X = rng.normal(size=other.get(which, shape))
     X += 0.05 * np.sign(X)  # not too close to the kink of relu
     return {"X": X.round() if which == "kinks" else X}
 
