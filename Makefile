@@ -3,20 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/stnref train --data digits --distortion R --resume
 
-.PHONY: train test lint notebooks docs zoo clean
+.PHONY: train test long lint lines notebooks docs zoo clean
 
 train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
 	$(RUN) --model cnn --out runs/cnn
 	$(RUN) --model st-cnn --transform rigid --out runs/st-cnn
 	$(BIN)/stnref evaluate runs/cnn runs/st-cnn
 
-test: .venv/test.stamp  ## run all tests
-	$(BIN)/python -m pytest
+test: .venv/test.stamp  ## run all tests but the long ones
+	$(BIN)/python -m pytest -n auto
+
+long: .venv/test.stamp  ## run the long tests: the zoo at realistic size, the notebooks
+	$(BIN)/python -m pytest -n auto -m long
 
 lint: .venv/lint.stamp  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+lines:  ## print the lines of code of each room, without docstrings, comments and blanks
+	$(PYTHON) .ci/lines.py
 
 notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
 	$(BIN)/python notebooks/execute.py

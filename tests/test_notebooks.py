@@ -44,6 +44,7 @@ def test_cells_are_short(source: Path) -> None:
             assert len(cell.source.splitlines()) <= 15, cell.source
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_the_source_runs_from_top_to_bottom(
     source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,11 +7,14 @@ nor 4, H != W, H' != H. Samples of the sampler stay off the lattice unless a kin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Inputs = dict[str, Any]
+Shape = tuple[int, ...]
+Maker = Callable[[bool, np.random.Generator, str], Inputs]  # (whether tiny, rng, which)
 
 
 class Operation(NamedTuple):
@@ -19,41 +22,9 @@ class Operation(NamedTuple):
 
     module: str
     differentiable: tuple[str, ...]
+    make: Maker
     options: Mapping[str, Any] = {}  # those without which forward cannot be called
     function: str = ""  # of which forward and backward are named, if not after the operation
-
-
-OPERATIONS: dict[str, Operation] = {
-    "unnormalize": Operation("coordinates", ("grid",)),
-    "affine_grid": Operation("transforms", ("theta",)),
-    "projective_grid": Operation("transforms", ("theta",)),
-    "basis_grid": Operation("transforms", ("theta",)),
-    "flow_grid": Operation("transforms", ("flow",)),
-    "translation_matrix": Operation("transforms", ("params",)),
-    "attention_matrix": Operation("transforms", ("params",)),
-    "rigid_matrix": Operation("transforms", ("params",)),
-    "similarity_matrix": Operation("transforms", ("params",)),
-    "sample": Operation("sampler", ("U", "points")),
-    "grid_sample": Operation("sampler", ("U", "grid")),
-    "spatial_transformer": Operation("module", ("U", "W", "b")),
-    "linear": Operation("layers", ("X", "W", "b")),
-    "conv2d": Operation("layers", ("X", "W", "b")),
-    "max_pool2d": Operation("layers", ("X",), {"size": 2}),
-    "avg_pool2d": Operation("layers", ("X",), {"size": 2}),
-    "relu": Operation("layers", ("X",)),
-    "tanh": Operation("layers", ("X",)),
-    "flatten": Operation("layers", ("X",)),
-    "softmax_cross_entropy": Operation("layers", ("logits",)),
-    "splat": Operation("splat", ("image", "points")),
-    "sample_volume": Operation("volume", ("U", "points"), function="sample"),
-    "sample_cubic": Operation("cubic", ("U", "points"), {"kernel": "cubic"}, function="sample"),
-    "compose": Operation("algebra", ("A", "B")),
-    "invert": Operation("algebra", ("A",)),
-    "to_pixel_matrix": Operation("algebra", ("A",)),
-    "from_pixel_matrix": Operation("algebra", ("M",)),
-    "constrain": Operation("algebra", ("raw",)),
-}
-"""The operations by name; see `function_names` for the names of their functions."""
 
 
 def function_names(operation: str) -> tuple[str, str]:
@@ -73,15 +44,19 @@ def make_inputs(
 
     `size` is "tiny" or "realistic". `which` is "default"; "kinks": on the lattice, zeros for
     relu, ties in pools; "square": as many inputs as outputs, so that shapes hide a transpose;
-    "edges": a grid made for ``align_corners=False``; "large": logits of several hundreds.
+    "edges": a grid made for ``align_corners=False``; "large": logits of several hundreds;
+    "single": one sample, one pixel, one channel; "equal": weights that are all equal;
+    "symmetric": symmetric matrices; "grey": one channel. An operation that does
+    not know a kind gives the default.
     """
-    return _MAKERS[operation](size == "tiny", rng, which)
+    return OPERATIONS[operation].make(size == "tiny", rng, which)
 
 
 def bind(
-    forward: Callable[..., Any], operation: str, inputs: Inputs, options: Mapping[str, Any]
-) -> tuple[Callable[..., Any], list[np.ndarray]]:
-    """Return forward as a function of its differentiable inputs alone, and these inputs."""
+    owner: Any, operation: str, inputs: Inputs, options: Mapping[str, Any] = {}
+) -> tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]:
+    """Return forward as a function of its differentiable inputs alone, backward, these inputs."""
+    forward, backward = (getattr(owner, name) for name in function_names(operation))
     names = OPERATIONS[operation].differentiable
     rest = {name: value for name, value in inputs.items() if name not in names}
     rest |= {**OPERATIONS[operation].options, **options}
@@ -89,7 +64,7 @@ def bind(
     def bound(*arrays: np.ndarray) -> Any:
         return forward(**dict(zip(names, arrays, strict=True)), **rest)
 
-    return bound, [inputs[name] for name in names]
+    return bound, backward, [inputs[name] for name in names]
 
 
 # --------------------------------------------------------------------------- coordinates
@@ -100,9 +75,7 @@ def _target(shape: tuple[int, int]) -> np.ndarray:
     return np.stack(np.meshgrid(x, y), axis=-1)  # (H', W', 2)
 
 
-def scattered_points(
-    out_shape: tuple[int, ...], H: int, W: int, rng: np.random.Generator
-) -> np.ndarray:
+def scattered_points(out_shape: Shape, H: int, W: int, rng: np.random.Generator) -> np.ndarray:
     """Return points (B, H', W', 2) in pixels, at least a tenth of a pixel off the lattice.
 
     Of eight samples three lie anywhere inside, one straddles the left or right border, one the
@@ -119,9 +92,7 @@ def scattered_points(
     return np.stack([m, n], axis=-1) + rng.uniform(0.1, 0.9, (*shape, 2))
 
 
-def _lattice_points(
-    out_shape: tuple[int, ...], H: int, W: int, rng: np.random.Generator
-) -> np.ndarray:
+def _lattice_points(out_shape: Shape, H: int, W: int, rng: np.random.Generator) -> np.ndarray:
     """Return points (B, H', W', 2), half of the coordinates of which are whole numbers."""
     x, y = rng.integers(-2, W + 2, out_shape), rng.integers(-2, H + 2, out_shape)
     on_lattice = rng.random((*out_shape, 2)) < 0.5
@@ -141,13 +112,20 @@ def _unnormalize(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"grid": rng.uniform(-1.3, 1.3, grid_shape), "shape": shape}
 
 
-def _sample(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
-    U_shape, out_shape = ((3, 4, 6, 2), (3, 5, 7)) if tiny else ((8, 28, 24, 3), (8, 20, 16))
+def _sample(tiny: bool, rng: np.random.Generator, which: str, few: Shape = (3, 5, 7)) -> Inputs:
+    U_shape, out_shape = ((3, 4, 6, 2), few) if tiny else ((8, 28, 24, 3), (8, 20, 16))
     if which == "kinks":  # with W - 1 and H - 1 powers of two the normalised lattice is exact
         U_shape = (3, 5, 9, 2) if tiny else (8, 33, 17, 3)
+    if which == "single":  # all around the only pixel are zeros
+        return {"U": rng.normal(size=(1, 1, 1, 1)), "points": rng.uniform(0.1, 0.9, (1, 1, 1, 2))}
     _, H, W, _ = U_shape
     points = (_lattice_points if which == "kinks" else scattered_points)(out_shape, H, W, rng)
     return {"U": rng.normal(size=U_shape), "points": points}
+
+
+def _sample_few(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
+    """Return fewer samples where each reads sixteen pixels: a check takes a second, not five."""
+    return _sample(tiny, rng, which, few=(3, 3, 5))
 
 
 def _grid_sample(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
@@ -156,13 +134,9 @@ def _grid_sample(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"U": inputs["U"], "grid": _normalized(inputs["points"], H, W, which)}
 
 
-def _affine_theta(B: int, rng: np.random.Generator) -> np.ndarray:
-    return np.eye(2, 3) + rng.normal(scale=0.2, size=(B, 2, 3))
-
-
 def _affine_grid(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     B, shape = (3, (5, 7)) if tiny else (8, (20, 16))
-    return {"theta": _affine_theta(B, rng), "G": _target(shape)}
+    return {"theta": np.eye(2, 3) + rng.normal(scale=0.2, size=(B, 2, 3)), "G": _target(shape)}
 
 
 def _projective_grid(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
@@ -181,11 +155,8 @@ def _flow_grid(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"flow": rng.normal(scale=0.2, size=(B, *shape, 2)), "G": _target(shape)}
 
 
-def _params(n: int) -> Callable[[bool, np.random.Generator, str], Inputs]:
-    def make(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
-        return {"params": rng.uniform(0.3, 1.2, (5 if tiny else 32, n)) * rng.choice([-1, 1], n)}
-
-    return make
+def _params(n: int, tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
+    return {"params": rng.uniform(0.3, 1.2, (5 if tiny else 32, n)) * rng.choice([-1, 1], n)}
 
 
 def _spatial_transformer(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
@@ -206,15 +177,17 @@ def _spatial_transformer(tiny: bool, rng: np.random.Generator, which: str) -> In
 
 def _linear(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     B, N, M = (3, 5, 4) if tiny else (32, 100, 10)
-    if which == "square":
-        M = N
-    return {name: rng.normal(size=s) for name, s in (("X", (B, N)), ("W", (N, M)), ("b", M))}
+    B, N, M = (1, 1, 1) if which == "single" else (B, N, N if which == "square" else M)
+    shapes = (("X", (B, N)), ("W", (N, M)), ("b", M))
+    inputs = {name: rng.normal(size=shape) for name, shape in shapes}
+    if which == "equal":
+        inputs["W"][...] = 0.3
+    return inputs
 
 
 def _conv2d(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     X, k, F = ((5, 7, 6, 2), 3, 4) if tiny else ((6, 16, 14, 3), 5, 8)
-    if which == "square":
-        F = X[3]
+    F = X[3] if which == "square" else F
     shapes = (("X", X), ("W", (k, k, X[3], F)), ("b", F))
     return {name: rng.normal(size=shape) for name, shape in shapes}
 
@@ -225,7 +198,9 @@ def _pool(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
 
 
 def _pointwise(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
-    X = rng.normal(size=(3, 4, 5, 2) if tiny else (8, 14, 12, 3))
+    shape = (3, 4, 5, 2) if tiny else (8, 14, 12, 3)
+    other = {"single": (1, 1, 1, 1), "grey": (*shape[:3], 1)}
+    X = rng.normal(size=other.get(which, shape))
     X += 0.05 * np.sign(X)  # not too close to the kink of relu
     return {"X": X.round() if which == "kinks" else X}
 
@@ -245,7 +220,7 @@ def _splat(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
 
 def _sample_volume(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     """Points as the sampler's in x and y; of ten one straddles the first or last slice."""
-    U, out = ((3, 3, 4, 6, 2), (5, 2, 7)) if tiny else ((6, 7, 11, 9, 3), (8, 10, 5))
+    U, out = ((3, 3, 4, 5, 2), (2, 3, 4)) if tiny else ((6, 7, 11, 9, 3), (8, 10, 5))
     B, D, H, W, _ = U
     xy = scattered_points((B, out[0] * out[1], out[2]), H, W, rng).reshape(B, *out, 2)
     k = rng.integers(0, D - 1, (B, *out))
@@ -255,10 +230,6 @@ def _sample_volume(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"U": rng.normal(size=U), "points": np.concatenate([xy, z[..., None]], axis=-1)}
 
 
-def _sample_cubic(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
-    return _sample(tiny, rng, "default")
-
-
 def _compose(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     B = 5 if tiny else 32
     return {name: np.eye(2, 3) + rng.uniform(-0.6, 0.6, (B, 2, 3)) for name in "AB"}
@@ -266,16 +237,16 @@ def _compose(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
 
 def _invert(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     # The diagonal outweighs the rest: no matrix is close to a singular one.
-    return {"A": np.eye(2, 3) + rng.uniform(-0.4, 0.4, (5 if tiny else 32, 2, 3))}
+    A = np.eye(2, 3) + rng.uniform(-0.4, 0.4, (5 if tiny else 32, 2, 3))
+    if which == "symmetric":
+        A[:, 0, 1] = A[:, 1, 0]
+    return {"A": A}
 
 
-def _pixel_matrix(name: str) -> Callable[[bool, np.random.Generator, str], Inputs]:
-    def make(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
-        B, shapes = (3, ((4, 6), (5, 8))) if tiny else (32, ((28, 24), (20, 17)))
-        matrix = np.eye(2, 3) + rng.uniform(-0.5, 0.5, (B, 2, 3))
-        return {name: matrix, "in_shape": shapes[0], "out_shape": shapes[1]}
-
-    return make
+def _pixel_matrix(name: str, tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
+    B, shapes = (3, ((4, 6), (5, 8))) if tiny else (32, ((28, 24), (20, 17)))
+    matrix = np.eye(2, 3) + rng.uniform(-0.5, 0.5, (B, 2, 3))
+    return {name: matrix, "in_shape": shapes[0], "out_shape": shapes[1]}
 
 
 def _constrain(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
@@ -284,33 +255,34 @@ def _constrain(tiny: bool, rng: np.random.Generator, which: str) -> Inputs:
     return {"raw": rng.uniform(-1.2, 1.2, (5 if tiny else 32, 3)), "constraints": constraints}
 
 
-_MAKERS: dict[str, Callable[[bool, np.random.Generator, str], Inputs]] = {
-    "unnormalize": _unnormalize,
-    "affine_grid": _affine_grid,
-    "projective_grid": _projective_grid,
-    "basis_grid": _basis_grid,
-    "flow_grid": _flow_grid,
-    "translation_matrix": _params(2),
-    "attention_matrix": _params(3),
-    "rigid_matrix": _params(3),
-    "similarity_matrix": _params(4),
-    "sample": _sample,
-    "grid_sample": _grid_sample,
-    "spatial_transformer": _spatial_transformer,
-    "linear": _linear,
-    "conv2d": _conv2d,
-    "max_pool2d": _pool,
-    "avg_pool2d": _pool,
-    "relu": _pointwise,
-    "tanh": _pointwise,
-    "flatten": _pointwise,
-    "softmax_cross_entropy": _softmax,
-    "splat": _splat,
-    "sample_volume": _sample_volume,
-    "sample_cubic": _sample_cubic,
-    "compose": _compose,
-    "invert": _invert,
-    "to_pixel_matrix": _pixel_matrix("A"),
-    "from_pixel_matrix": _pixel_matrix("M"),
-    "constrain": _constrain,
+OPERATIONS: dict[str, Operation] = {
+    "unnormalize": Operation("coordinates", ("grid",), _unnormalize),
+    "affine_grid": Operation("transforms", ("theta",), _affine_grid),
+    "projective_grid": Operation("transforms", ("theta",), _projective_grid),
+    "basis_grid": Operation("transforms", ("theta",), _basis_grid),
+    "flow_grid": Operation("transforms", ("flow",), _flow_grid),
+    "translation_matrix": Operation("transforms", ("params",), partial(_params, 2)),
+    "attention_matrix": Operation("transforms", ("params",), partial(_params, 3)),
+    "rigid_matrix": Operation("transforms", ("params",), partial(_params, 3)),
+    "similarity_matrix": Operation("transforms", ("params",), partial(_params, 4)),
+    "sample": Operation("sampler", ("U", "points"), _sample),
+    "grid_sample": Operation("sampler", ("U", "grid"), _grid_sample),
+    "spatial_transformer": Operation("module", ("U", "W", "b"), _spatial_transformer),
+    "linear": Operation("layers", ("X", "W", "b"), _linear),
+    "conv2d": Operation("layers", ("X", "W", "b"), _conv2d),
+    "max_pool2d": Operation("layers", ("X",), _pool, {"size": 2}),
+    "avg_pool2d": Operation("layers", ("X",), _pool, {"size": 2}),
+    "relu": Operation("layers", ("X",), _pointwise),
+    "tanh": Operation("layers", ("X",), _pointwise),
+    "flatten": Operation("layers", ("X",), _pointwise),
+    "softmax_cross_entropy": Operation("layers", ("logits",), _softmax),
+    "splat": Operation("splat", ("image", "points"), _splat),
+    "sample_volume": Operation("volume", ("U", "points"), _sample_volume, {}, "sample"),
+    "sample_cubic": Operation("cubic", ("U", "points"), _sample_few, {"kernel": "cubic"}, "sample"),
+    "compose": Operation("algebra", ("A", "B"), _compose),
+    "invert": Operation("algebra", ("A",), _invert),
+    "to_pixel_matrix": Operation("algebra", ("A",), partial(_pixel_matrix, "A")),
+    "from_pixel_matrix": Operation("algebra", ("M",), partial(_pixel_matrix, "M")),
+    "constrain": Operation("algebra", ("raw",), _constrain),
 }
+"""The operations by name; see `function_names` for the names of their functions."""

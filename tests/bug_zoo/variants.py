@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.bug_zoo.bugs import load
-from tests.bug_zoo.inputs import Inputs, make_inputs
+from tests.bug_zoo.inputs import Inputs, function_names, make_inputs
+from tests.bug_zoo.zoo import load
 
 
 class Variant(NamedTuple):
@@ -19,33 +20,41 @@ class Variant(NamedTuple):
     operation: str
     forward: Callable[..., tuple[Any, Any]]
     backward: Callable[..., Any]
-    make_inputs: Callable[[str, np.random.Generator], Inputs]  # (size, rng)
+    which: str = "default"
+    arrange: Callable[[Inputs], Inputs] = dict  # the operation's inputs as forward wants them
 
+    def make_inputs(self, size: str, rng: np.random.Generator) -> Inputs:
+        """Return the inputs by name, see `inputs.make_inputs`."""
+        return self.arrange(make_inputs(self.operation, size, rng, self.which))
 
-def _inputs(operation: str, which: str = "default") -> Callable[..., Inputs]:
-    def make(size: str, rng: np.random.Generator) -> Inputs:
-        return make_inputs(operation, size, rng, which)
-
-    return make
+    def functions(self) -> SimpleNamespace:
+        """Return the pair under the names that an implementation's functions have."""
+        pair = zip(function_names(self.operation), (self.forward, self.backward), strict=True)
+        return SimpleNamespace(**dict(pair))
 
 
 def channels_first() -> Variant:
     """U (B, C, H, W) and V (B, C, H', W'), as in PyTorch; the gradient to U too."""
     sampler = load("sampler")
 
+    def last(a):
+        return a.transpose(0, 2, 3, 1)
+
+    def first(a):
+        return a.transpose(0, 3, 1, 2)
+
     def forward(U, grid):
-        V, cache = sampler.grid_sample_forward(U.transpose(0, 2, 3, 1), grid)
-        return V.transpose(0, 3, 1, 2), cache
+        V, cache = sampler.grid_sample_forward(last(U), grid)
+        return first(V), cache
 
     def backward(dV, cache):
-        dU, dgrid = sampler.grid_sample_backward(dV.transpose(0, 2, 3, 1), cache)
-        return dU.transpose(0, 3, 1, 2), dgrid
+        dU, dgrid = sampler.grid_sample_backward(last(dV), cache)
+        return first(dU), dgrid
 
-    def make(size, rng):
-        inputs = make_inputs("grid_sample", size, rng)
-        return {**inputs, "U": inputs["U"].transpose(0, 3, 1, 2).copy()}
+    def arrange(inputs):
+        return {**inputs, "U": first(inputs["U"]).copy()}
 
-    return Variant("grid_sample", forward, backward, make)
+    return Variant("grid_sample", forward, backward, arrange=arrange)
 
 
 def _pixels(points, H, W):
@@ -76,7 +85,7 @@ def python_loops() -> Variant:
             dpoints[at] += product * np.array([-np.sign(t_x) * k_y, -np.sign(t_y) * k_x])
         return dU, dpoints
 
-    return Variant("sample", forward, backward, _inputs("sample"))
+    return Variant("sample", forward, backward)
 
 
 def backward_in_reverse_order() -> Variant:
@@ -87,15 +96,14 @@ def backward_in_reverse_order() -> Variant:
         (_, H, W, _), padded, weights, s, p = cache
         k = len(weights)
         dpadded, dW = np.zeros_like(padded), np.zeros_like(weights)
-        for i in range(dY.shape[1])[::-1]:
-            for j in range(dY.shape[2])[::-1]:
-                at = (slice(None), slice(i * s, i * s + k), slice(j * s, j * s + k))
-                dpadded[at] += np.einsum("bf,uvcf->buvc", dY[:, i, j], weights)
-                dW += np.einsum("buvc,bf->uvcf", padded[at], dY[:, i, j])
+        for i, j in reversed(list(np.ndindex(dY.shape[1:3]))):
+            at = (slice(None), slice(i * s, i * s + k), slice(j * s, j * s + k))
+            dpadded[at] += np.einsum("bf,uvcf->buvc", dY[:, i, j], weights)
+            dW += np.einsum("buvc,bf->uvcf", padded[at], dY[:, i, j])
         return dpadded[:, p : p + H, p : p + W], dW, dY.sum(axis=(1, 2)).sum(axis=0)
 
     forward = partial(layers.conv2d_forward, stride=2, padding=1)
-    return Variant("conv2d", forward, backward, _inputs("conv2d"))
+    return Variant("conv2d", forward, backward)
 
 
 def dict_cache() -> Variant:
@@ -109,43 +117,35 @@ def dict_cache() -> Variant:
     def backward(dloss, cache):
         return dloss / len(cache["log_p"]) * (np.exp(cache["log_p"]) - cache["one_hot"])
 
-    return Variant("softmax_cross_entropy", forward, backward, _inputs("softmax_cross_entropy"))
+    return Variant("softmax_cross_entropy", forward, backward)
 
 
 def closure() -> Variant:
     """f(x) -> y, vjp: the closure takes the place of the cache."""
 
     def forward(X):
-        Y = np.sinh(X) / np.cosh(X)
+        return np.sinh(X) / np.cosh(X), lambda dY: dY / np.cosh(X) ** 2
 
-        def vjp(dY):
-            return dY / np.cosh(X) ** 2
-
-        return Y, vjp
-
-    return Variant("tanh", forward, lambda dY, vjp: vjp(dY), _inputs("tanh"))
+    return Variant("tanh", forward, lambda dY, vjp: vjp(dY))
 
 
 def sparse_matrix() -> Variant:
     """V = S U with one sparse matrix for the batch, and S_x, S_y for the slopes."""
     from scipy.sparse import csr_matrix
 
-    def matrix(points, H, W, slope=None):
+    def matrix(points, H, W, slope=""):
+        """Return S, a row for each point; `slope` "x" or "y" differentiates its weights."""
         B, P = len(points), points[0, ..., 0].size
-        x, y = points[..., 0].reshape(B, P), points[..., 1].reshape(B, P)
+        x, y = points.reshape(-1, 2).T
         x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
-        ones = np.ones_like(x)
-        k_x = (-ones, ones) if slope == "x" else (1 - (x - x0), x - x0)
-        k_y = (-ones, ones) if slope == "y" else (1 - (y - y0), y - y0)
-        rows = np.arange(B * P).reshape(B, P)
+        k_x = (-1, 1) if slope == "x" else (1 - (x - x0), x - x0)
+        k_y = (-1, 1) if slope == "y" else (1 - (y - y0), y - y0)
         S = csr_matrix((B * P, B * H * W))
-        for v in (0, 1):
-            for u in (0, 1):
-                n, m = y0 + v, x0 + u
-                ok = (n >= 0) & (n < H) & (m >= 0) & (m < W)
-                columns = (np.arange(B)[:, None] * H + n) * W + m
-                entries = ((k_y[v] * k_x[u])[ok], (rows[ok], columns[ok]))
-                S = S + csr_matrix(entries, shape=S.shape)
+        for v, u in np.ndindex(2, 2):
+            n, m = y0 + v, x0 + u
+            ok = (n >= 0) & (n < H) & (m >= 0) & (m < W)
+            columns = (np.repeat(np.arange(B), P) * H + n) * W + m
+            S += csr_matrix(((k_y[v] * k_x[u])[ok], (ok.nonzero()[0], columns[ok])), shape=S.shape)
         return S
 
     def forward(U, points):
@@ -161,23 +161,22 @@ def sparse_matrix() -> Variant:
         dpoints = np.stack([(flat * slope).sum(axis=1) for slope in slopes], axis=-1)
         return (S.T @ flat).reshape(U.shape), dpoints.reshape(points.shape)
 
-    return Variant("sample", forward, backward, _inputs("sample"))
+    return Variant("sample", forward, backward)
 
 
 def float32() -> Variant:
     """float32 inputs, and float32 all the way."""
     sampler = load("sampler")
 
-    def make(size, rng):
-        inputs = make_inputs("sample", size, rng)
-        return {name: value.astype(np.float32) for name, value in inputs.items()}
-
     def forward(U, points):
         V, cache = sampler.sample_forward(U, points)
         cache["fx"], cache["fy"] = (cache[f].astype(np.float32) for f in ("fx", "fy"))
         return V.astype(np.float32), cache
 
-    return Variant("sample", forward, sampler.sample_backward, make)
+    def arrange(inputs):
+        return {name: value.astype(np.float32) for name, value in inputs.items()}
+
+    return Variant("sample", forward, sampler.sample_backward, arrange=arrange)
 
 
 def einsum() -> Variant:
@@ -198,7 +197,7 @@ def einsum() -> Variant:
         dX = np.einsum("bijfuv,uvcf->bijc", spread, W[::-1, ::-1], optimize=True)
         return dX, dW, np.einsum("bijf->f", dY)
 
-    return Variant("conv2d", forward, backward, _inputs("conv2d"))
+    return Variant("conv2d", forward, backward)
 
 
 def hat_matrices() -> Variant:
@@ -223,7 +222,7 @@ def hat_matrices() -> Variant:
         dy = np.einsum("bijc,bijn,bnmc,bijm->bij", dV, D_y, U, K_x, optimize=True)
         return dU, np.stack([dx, dy], axis=-1)
 
-    return Variant("sample", forward, backward, _inputs("sample"))
+    return Variant("sample", forward, backward)
 
 
 def weights_in_forward() -> Variant:
@@ -257,7 +256,7 @@ def weights_in_forward() -> Variant:
             dgrid = dgrid + (dV * value).sum(axis=-1)[..., None] * signed
         return dU.reshape(B, H, W, C), dgrid
 
-    return Variant("grid_sample", forward, backward, _inputs("grid_sample"))
+    return Variant("grid_sample", forward, backward)
 
 
 def recomputed_in_backward() -> Variant:
@@ -271,7 +270,7 @@ def recomputed_in_backward() -> Variant:
         _, cache = module.spatial_transformer_forward(*inputs)
         return module.spatial_transformer_backward(dV, cache)
 
-    return Variant("spatial_transformer", forward, backward, _inputs("spatial_transformer"))
+    return Variant("spatial_transformer", forward, backward)
 
 
 def winners_by_number() -> Variant:
@@ -293,62 +292,45 @@ def winners_by_number() -> Variant:
         dX[best] = dY.ravel()
         return dX.reshape(shape)
 
-    return Variant("max_pool2d", forward, backward, _inputs("max_pool2d"))
+    return Variant("max_pool2d", forward, backward)
 
 
 def sample_by_sample() -> Variant:
     """Flatten one sample after the other, into an array that is new."""
 
-    def forward(X):
-        return np.array([x.ravel() for x in X]), X[0].shape
-
     def backward(dY, shape):
         return np.array([d.reshape(shape) for d in dY])
 
-    return Variant("flatten", forward, backward, _inputs("flatten"))
+    return Variant("flatten", lambda X: (np.array([x.ravel() for x in X]), X[0].shape), backward)
 
 
 def _rule_on_the_lattice(share_of_left: float) -> Variant:
     """The slope on the lattice is a mean of the left and the right one."""
     sampler = load("sampler")
 
-    def slopes(U, points):
-        """Return the right slopes of the picture at the points: (B, H', W', C) twice."""
-        _, cache = sampler.sample_forward(U, points)
-        U00, U01, U10, U11 = cache["corners"]
-        fx, fy = cache["fx"], cache["fy"]
-        return (
-            (1 - fy) * (U01 - U00) + fy * (U11 - U10),
-            (1 - fx) * (U10 - U00) + fx * (U11 - U01),
-        )
-
     def backward(dV, cache):
-        dU, _ = sampler.sample_backward(dV, cache)
-        U = cache["U"]
+        dU, right = sampler.sample_backward(dV, cache)
         fractions = np.concatenate([cache["fx"], cache["fy"]], axis=-1)
         points = np.stack([cache["x0"], cache["y0"]], axis=-1) + fractions
-        dpoints = np.zeros(points.shape)
+        dpoints = right.copy()
         for axis in (0, 1):
-            right = slopes(U, points)[axis]
-            before = points - np.eye(2)[axis]  # on the lattice: the cell to the left
-            left = np.where(fractions[..., axis, None] == 0, slopes(U, before)[axis], right)
-            slope = share_of_left * left + (1 - share_of_left) * right
-            dpoints[..., axis] = (dV * slope).sum(axis=-1)
+            # Along x the slope does not change: any point of the left cell will do.
+            _, before = sampler.sample_forward(cache["U"], points - np.eye(2)[axis])
+            _, left = sampler.sample_backward(dV, before)
+            share = share_of_left * (fractions[..., axis] == 0)
+            dpoints[..., axis] += share * (left - right)[..., axis]
         return dU, dpoints
 
-    return Variant("sample", sampler.sample_forward, backward, _inputs("sample", "kinks"))
+    return Variant("sample", sampler.sample_forward, backward, "kinks")
 
 
 def relu_half_at_zero() -> Variant:
     """Slope 1/2 at zero: between the one-sided slopes 0 and 1."""
 
-    def forward(X):
-        return (X + np.abs(X)) / 2, X
-
     def backward(dY, X):
         return dY * np.heaviside(X, 0.5)
 
-    return Variant("relu", forward, backward, _inputs("relu", "kinks"))
+    return Variant("relu", lambda X: ((X + np.abs(X)) / 2, X), backward, "kinks")
 
 
 def max_pool_shares_ties() -> Variant:
@@ -370,7 +352,7 @@ def max_pool_shares_ties() -> Variant:
         dX[:, :h, :w] = parts.reshape(B, h, w, C)
         return dX
 
-    return Variant("max_pool2d", forward, backward, _inputs("max_pool2d", "kinks"))
+    return Variant("max_pool2d", forward, backward, "kinks")
 
 
 def torch_autograd() -> Variant:
@@ -389,7 +371,7 @@ def torch_autograd() -> Variant:
         gradients = torch.autograd.grad(V, leaves, torch.tensor(dV), retain_graph=True)
         return tuple(g.numpy() for g in gradients)
 
-    return Variant("grid_sample", forward, backward, _inputs("grid_sample"))
+    return Variant("grid_sample", forward, backward)
 
 
 VARIANTS: dict[str, Callable[[], Variant]] = {
@@ -401,6 +383,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "float32": float32,
     "einsum": einsum,
     "hat-matrices": hat_matrices,
+    "sparse-matrix": sparse_matrix,
     "weights-in-forward": weights_in_forward,
     "recomputed-in-backward": recomputed_in_backward,
     "winners-by-number": winners_by_number,
@@ -410,9 +393,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "relu-half-at-zero": relu_half_at_zero,
     "max-pool-shares-ties": max_pool_shares_ties,
 }
-"""Makers of the variants by name; those of packages that are not installed are left out."""
+"""Makers of the variants by name; that of a package which is not installed is left out."""
 
-if importlib.util.find_spec("scipy"):
-    VARIANTS["sparse-matrix"] = sparse_matrix
 if importlib.util.find_spec("torch"):
     VARIANTS["torch-autograd"] = torch_autograd
