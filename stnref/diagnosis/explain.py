@@ -14,10 +14,10 @@ import numpy as np
 
 from stnref.diagnosis.causes import CAUSES
 from stnref.diagnosis.evidence import Evidence
-from stnref.diagnosis.shrink import is_small, shrink
 from stnref.diagnosis.suspects import COSTLY, SUSPECTS, Candidate, Suspect
 from stnref.diagnosis.suspects.candidate import CERTAIN, as_text
 from stnref.gradcheck import Finding, Jacobians, Problem, UseError, jacobians
+from stnref.gradcheck.shrink import is_small, share_wrong, shrink
 
 COUNTS = ((8, 0.99), (4, 0.95), (2, 0.85), (1, 0.7))
 """With so many different wrong entries explained, at most so certain."""
@@ -59,7 +59,7 @@ def explain(
     try:
         if kinked:
             problem, whole = _off_the_kinks(problem, which, rng), None
-        small = problem if is_small(problem) else shrink(problem, which, rng)
+        small = problem if is_small(problem) else shrink(problem, share_wrong(problem, which, rng))
         if small is None:
             text = (
                 "no smaller input was found on which it is wrong too; repeat it on one for a name"

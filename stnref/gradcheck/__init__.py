@@ -13,31 +13,23 @@ from stnref.gradcheck.adapters import (
 )
 from stnref.gradcheck.causes import CAUSES, Cause
 from stnref.gradcheck.check import assert_gradients, check_gradients
-from stnref.gradcheck.explore import Exploration, explore
-from stnref.gradcheck.halving import find_by_halving
-from stnref.gradcheck.jacobians import Derivatives, Jacobians, jacobians
-from stnref.gradcheck.numeric import Slopes, hessian_vector_product, slopes_along
-from stnref.gradcheck.problem import Problem, UseError, direction
+from stnref.gradcheck.jacobians import Jacobians, jacobians
+from stnref.gradcheck.numeric import hessian_vector_product
+from stnref.gradcheck.problem import Problem, UseError
 from stnref.gradcheck.report import Comparison, Finding, GradientReport, InputResult
 
 __all__ = [
     "CAUSES",
     "Cause",
     "Comparison",
-    "Derivatives",
-    "Exploration",
     "Finding",
     "GradientReport",
     "InputResult",
     "Jacobians",
     "Problem",
-    "Slopes",
     "UseError",
     "assert_gradients",
     "check_gradients",
-    "direction",
-    "explore",
-    "find_by_halving",
     "from_dout_cache",
     "from_layer",
     "from_pullback",
@@ -45,5 +37,4 @@ __all__ = [
     "from_vjp",
     "hessian_vector_product",
     "jacobians",
-    "slopes_along",
 ]

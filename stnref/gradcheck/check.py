@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.gradcheck.behaviour import check_behaviour
-from stnref.gradcheck.case import Case, compare_elements, reach
+from stnref.gradcheck.case import Case, measure
 from stnref.gradcheck.causes import CAUSES
-from stnref.gradcheck.explore import explore_all
-from stnref.gradcheck.jacobians import Jacobians, jacobians, sample
-from stnref.gradcheck.kinks import compare_jacobians, compare_on_kinks
+from stnref.gradcheck.kinks import compare_jacobians, share_on_kinks
 from stnref.gradcheck.limits import DOT_TOLERANCES, UNEXPLAINED_CERTAINTY
 from stnref.gradcheck.problem import Function, Problem, UseError, call
 from stnref.gradcheck.report import Comparison, Finding, GradientReport
+from stnref.gradcheck.shrink import shrink
 from stnref.validation import Array
 
 Jvp: TypeAlias = Callable[..., Array] | None
@@ -152,37 +151,31 @@ def _check(
 ) -> GradientReport:
     dout = rng.standard_normal(problem.out.shape)
     findings = check_behaviour(problem, dout, rng)
-    problem = problem.knowing(repeatable="not-repeatable" not in [f.cause for f in findings])
-    both, cases = _measure(problem, dout, _distances(problem, kinks), rng)
-    comparisons = []
-    for case in cases:
-        witnesses = (compare_elements(case), compare_on_kinks(case, rng), case.along)
-        comparisons += [c for c in witnesses if c is not None]
-    for case, A in zip(cases, both.A, strict=True):
-        comparisons += [] if A is None else [compare_jacobians(case, A, rng)]
-    dot, unusable = _dot_test(problem, cases, jvp, rng)
-
+    repeatable = "not-repeatable" not in [f.cause for f in findings]
+    problem = problem.knowing(repeatable=repeatable, distances=_distances(problem, kinks))
+    cases = measure(problem, dout, rng)
+    judgements = [_judge(case, rng) for case in cases]
+    dot, unusable = _dot_test(cases, jvp, rng)
     findings += [finding for case in cases for finding in case.seen.findings]
     if all(f.cause in HARMLESS for f in findings):
-        for case in cases:
-            wrong = [c for c in comparisons if c.what == case.name and not c.ok]
-            if wrong and explain is not None:
-                seen = case.seen
-                findings += explain(seen.problem, seen.which, both, seen.on_kink, rng)
-            elif wrong:
-                findings.append(_unexplained(case, wrong))
+        for judgement in judgements:
+            findings += _explained(judgement, explain, rng)
     findings += unusable
-    if jvp is not None and not findings:
-        text = "<dout, jvp(v)> = {:.6g}, <backward(dout), v> = {:.6g}"
-        texts = [text.format(c.numeric, c.analytic) for c in dot if not c.ok]
-        findings = [Finding(CAUSES["jvp"], "jvp", text) for text in texts]
-    return _report(findings, comparisons + dot, cases)
+    if not findings:
+        findings = [_of_dot_test(c, jvp) for c in dot if not c.ok]
+    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
+    causes = [finding.cause for finding in findings]
+    findings.sort(key=lambda f: (-f.certainty, -causes.count(f.cause)))
+    comparisons = [c for judgement in judgements for c in judgement.comparisons]
+    notes = [note for judgement in judgements for note in judgement.notes]
+    results = tuple(case.result for case in cases)
+    return GradientReport(tuple(findings), tuple(comparisons + dot), results, tuple(notes))
 
 
 def _distances(problem: Problem, kinks: Kinks) -> list[Array | None]:
     """Return the caller's kink map."""
     if kinks is None:
-        return [None] * len(problem.point)
+        return problem.distances
     maps = [None if m is None else np.asarray(m) for m in kinks(*problem.point)]
     shapes, expected = [m if m is None else m.shape for m in maps], [a.shape for a in problem.point]
     fits = (s in (None, e) for s, e in zip(shapes, expected, strict=False))
@@ -191,28 +184,66 @@ def _distances(problem: Problem, kinks: Kinks) -> list[Array | None]:
     return maps
 
 
-def _measure(
-    problem: Problem, dout: Array, distances: Sequence[Array | None], rng: np.random.Generator
-) -> tuple[Jacobians, list[Case]]:
-    """Explore and differentiate: the Jacobians, and what there is to judge of each input."""
-    seen = explore_all(problem, rng, distances)
-    both, gradients, cases = jacobians(problem, rng, seen), problem.gradients(dout), []
-    for gradient, own, N in zip(gradients, seen, both.N, strict=True):
-        smooth = gradient
-        if own.on_kink:
-            smooth = problem.gradients(dout * ~own.kinked.reshape(dout.shape))[own.which]
-        cases.append(Case(own, dout, gradient, smooth, N or sample(own, rng)))
-    return both, cases
+class _Judgement(NamedTuple):
+    """What the comparisons say of one input; `case` is a smaller one if that was judged."""
+
+    case: Case
+    comparisons: list[Comparison]
+    notes: list[str]
+
+
+def _judge(case: Case, rng: np.random.Generator) -> _Judgement:
+    """Compare by all witnesses; outputs on kinks, without a complete Jacobian, on a smaller input.
+
+    That is done if all else is right.
+    """
+    found = _compare(case, rng)
+    if not case.seen.on_kink or case.A is not None or not all(c.ok for c in found):
+        return _Judgement(case, found, case.reach)
+    note = f"{case.name}: {case.seen.kinked.sum()} of {case.dout.size} outputs lie on a kink"
+    small = shrink(case.problem, share_on_kinks(case.seen.which, rng))
+    if small is None:
+        note += ": they are not judged, no smaller input was found that lies on kinks too"
+        return _Judgement(case, found, [*case.reach, note])
+    own = measure(small, rng.standard_normal(small.out.shape), rng)[case.seen.which]
+    note += f": they are judged on a smaller input, shapes {[a.shape for a in small.inputs]}"
+    return _Judgement(own, found + _compare(own, rng), [*case.reach, note, *own.reach])
+
+
+def _compare(case: Case, rng: np.random.Generator) -> list[Comparison]:
+    return [*case.elements, *case.along, *compare_jacobians(case, rng)]
+
+
+def _explained(judgement: _Judgement, explain: Explain, rng: np.random.Generator) -> list[Finding]:
+    """Say where a gradient is wrong, from the comparisons that say so; and why, if anyone can."""
+    case, wrong = judgement.case, [c for c in judgement.comparisons if not c.ok]
+    if not wrong:
+        return []
+    if explain is not None:
+        which, on_kink = case.seen.which, case.seen.on_kink
+        return explain(case.problem, which, case.jacobians, on_kink, rng)
+    only_kinks = {c.witness for c in wrong} == {"one-sided slopes"} and case.along
+    cause = CAUSES["kink" if only_kinks else "unexplained"]
+    evidence = f"{wrong[0].witness}, error {wrong[0].error:.1e}, {wrong[0].values}"
+    return [Finding(cause, f"gradient of {case.name}", evidence, UNEXPLAINED_CERTAINTY)]
+
+
+def _of_dot_test(dot: Comparison, jvp: Jvp) -> Finding:
+    """Say that it is wrong, where all else is right."""
+    if jvp is None:
+        return Finding(CAUSES["unexplained"], "all, dot test", str(dot), UNEXPLAINED_CERTAINTY)
+    text = f"<dout, jvp(v)> = {dot.numeric:.6g}, <backward(dout), v> = {dot.analytic:.6g}"
+    return Finding(CAUSES["jvp"], "jvp", text)
 
 
 def _dot_test(
-    problem: Problem, cases: Sequence[Case], jvp: Jvp, rng: np.random.Generator
+    cases: Sequence[Case], jvp: Jvp, rng: np.random.Generator
 ) -> tuple[list[Comparison], list[Finding]]:
     """Compare <dout, J v> with <J^T dout, v>, measured by the product of the norms.
 
     There is no comparison without anything to give J v; a finding, if jvp does not.
     """
-    dout = cases[0].dout
+    problem, dout = cases[0].problem, cases[0].dout
     vs = [rng.standard_normal(array.shape) for array in problem.point]
     if jvp is not None:
         _, cache = problem.run(problem.inputs)
@@ -224,7 +255,7 @@ def _dot_test(
             got = f"expected shape {dout.shape}, got {np.shape(out_dot)}"
             return [], [Finding(CAUSES["shape"], "jvp", got)]
     elif all(case.seen.analytic and not case.seen.on_kink for case in cases):
-        out_dot = sum(case.seen.tangent(v) for case, v in zip(cases, vs, strict=True))
+        out_dot = sum(problem.tangent(which, v) for which, v in enumerate(vs))
     else:
         return [], []
     numeric = float(np.vdot(dout, out_dot))
@@ -232,29 +263,3 @@ def _dot_test(
     scale = float(np.linalg.norm(dout) * np.linalg.norm(out_dot)) or 1.0
     off, tolerance = abs(analytic - numeric) / scale, DOT_TOLERANCES[problem.single]
     return [Comparison("all", "dot test", off, tolerance, (), analytic, numeric)], []
-
-
-def _unexplained(case: Case, wrong: Sequence[Comparison]) -> Finding:
-    """Say where a gradient is wrong, from the comparisons that say so."""
-    witnesses = {c.witness for c in wrong}
-    only_kinks = "one-sided slopes" in witnesses <= {"one-sided slopes", "Jacobian"}
-    worst = wrong[0]
-    evidence = f"{worst.witness}, error {worst.error:.1e}, {worst.values}"
-    cause = CAUSES["kink" if only_kinks and case.along is not None else "unexplained"]
-    return Finding(cause, f"gradient of {case.name}", evidence, UNEXPLAINED_CERTAINTY)
-
-
-def _report(
-    findings: list[Finding], comparisons: Sequence[Comparison], cases: Sequence[Case]
-) -> GradientReport:
-    """Put the likeliest finding first; there is one wherever a comparison failed."""
-    wrong = [c for c in comparisons if not c.ok]
-    if wrong and not findings:
-        where, text = f"{wrong[0].what}, {wrong[0].witness}", str(wrong[0])
-        findings = [Finding(CAUSES["unexplained"], where, text, UNEXPLAINED_CERTAINTY)]
-    # One mistake often shows in several gradients: of two as certain, the one that shows in more.
-    causes = [finding.cause for finding in findings]
-    ordered = sorted(findings, key=lambda f: (-f.certainty, -causes.count(f.cause)))
-    notes = tuple(note for case in cases for note in reach(case))
-    results = tuple(case.result for case in cases)
-    return GradientReport(tuple(ordered), tuple(comparisons), results, notes)

@@ -6,7 +6,6 @@ Is forward analytic there, which outputs lie on a kink, and can the differences 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from stnref.gradcheck import limits
 from stnref.gradcheck.causes import CAUSES
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Indices, Mask, Problem, UseError, direction
+from stnref.gradcheck.problem import Mask, Problem, direction
 from stnref.gradcheck.report import Finding
 from stnref.validation import Array
 
@@ -28,8 +27,6 @@ class Exploration(NamedTuple):
         With what was found of it.
     which : int
         Number of the input.
-    distance : array or None
-        The caller's kink map: from each element to its nearest kink.
     kinked : (n_out,) bool
         Outputs that lie on a kink.
     directions : list of arrays
@@ -44,7 +41,6 @@ class Exploration(NamedTuple):
 
     problem: Problem
     which: int
-    distance: Array | None
     kinked: Mask
     directions: list[Array]
     slopes: list[Slopes]
@@ -61,27 +57,8 @@ class Exploration(NamedTuple):
         """Whether any output lies on a kink."""
         return bool(self.kinked.any())
 
-    @property
-    def x(self) -> Array:
-        """The input."""
-        return self.problem.point[self.which]
 
-    def unit(self, elements: int | Indices) -> Array:
-        """Return the direction of one element, or of several together."""
-        return self.problem.unit(self.which, elements)
-
-    def tangent(self, v: Array) -> Array:
-        """Return J v (n_out,)."""
-        return self.problem.tangent(self.which, v)
-
-    def slopes_at(self, outputs: Array, v: Array) -> Slopes:
-        """Differentiate some outputs along v, by steps that look for kinks at x alone."""
-        return self.problem.slopes_of(outputs, self.which, v, *limits.NEAR)
-
-
-def explore(
-    problem: Problem, which: int, rng: np.random.Generator, distance: Array | None = None
-) -> Exploration:
+def explore(problem: Problem, which: int, rng: np.random.Generator) -> Exploration:
     """Differentiate by one input along random directions.
 
     Parameters
@@ -90,8 +67,6 @@ def explore(
     which : int
         Number of the input.
     rng : Generator
-    distance : array, optional
-        The caller's kink map.
 
     Returns
     -------
@@ -109,36 +84,38 @@ def explore(
     >>> seen.analytic, seen.kinked.tolist()
     (False, [True, False])
     """
-    v, *others = (direction(rng, problem.point[which].shape) for _ in range(limits.DIRECTIONS))
-    first = _closely(problem, which, v)
-    analytic = _is_analytic(problem, which, v, first)
-
-    def again(v: Array) -> Slopes:
-        # Where forward is analytic that is enough; kinks are where they were.
-        if not analytic:
-            return _closely(problem, which, v)
-        return first._replace(value=problem.complex_tangent(which, v))
-
-    trusted = analytic or problem.single
-    findings = [] if trusted else _mistrust(problem, which, first, rng)
-    slopes = [first, *(again(v) for v in others)]
-    if analytic and first.doubt > limits.DIFFERENCE_TOLERANCES[problem.single][1]:
-        slopes[0] = again(v)  # only the complex step can tell
+    vs = [direction(rng, problem.point[which].shape) for _ in range(limits.DIRECTIONS)]
+    first = problem.slopes(which, vs[0])
+    analytic = _is_analytic(problem, which, vs[0], first)
+    findings = [] if analytic or problem.single else _mistrust(problem, which, first, rng)
+    if analytic:  # kinks are where they were
+        slopes = [first._replace(value=problem.complex_tangent(which, v)) for v in vs]
+        if first.doubt <= limits.DIFFERENCE_TOLERANCES[problem.single][1]:
+            slopes[0] = first  # another witness
+    else:
+        slopes = [first, *(problem.slopes(which, v) for v in vs[1:])]
+    known = [analytic if i == which else own for i, own in enumerate(problem.analytic)]
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
-    known = [*problem.analytic]
-    known[which] = analytic
     problem = problem.knowing(analytic=known)
-    vs = [v, *others]
-    return Exploration(problem, which, distance, kinked, vs, slopes, first.doubt, findings)
+    return Exploration(problem, which, kinked, vs, slopes, first.doubt, findings)
 
 
-def explore_all(
-    problem: Problem, rng: np.random.Generator, distances: Sequence[Array | None] = ()
-) -> list[Exploration]:
-    """Explore every input; each exploration holds the problem with what was found of all."""
+def explore_all(problem: Problem, rng: np.random.Generator) -> list[Exploration]:
+    """Explore every input.
+
+    Parameters
+    ----------
+    problem : Problem
+    rng : Generator
+
+    Returns
+    -------
+    list of Exploration
+        Each holds the problem with what was found of all inputs.
+    """
     seen: list[Exploration] = []
-    for which, distance in enumerate(distances or [None] * len(problem.names)):
-        seen.append(explore(problem, which, rng, distance))
+    for which in range(len(problem.names)):
+        seen.append(explore(problem, which, rng))
         problem = seen[-1].problem
     return [own._replace(problem=problem) for own in seen]
 
@@ -157,28 +134,6 @@ def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool
     scale = np.abs(slopes.value[smooth]).max(initial=0.0)
     allowed = limits.ANALYTIC * scale + 10 * slopes.error[smooth]
     return bool(smooth.any() and (np.abs(step - slopes.value)[smooth] <= allowed).all())
-
-
-def _closely(problem: Problem, which: int, v: Array) -> Slopes:
-    """Differentiate all outputs along v; where few are in doubt, ask these more closely.
-
-    Where many seem kinked, as with the identity, they are, and shorter steps add nothing.
-    """
-    slopes = problem.slopes(which, v, shortest=limits.NEAR[1])
-    unsettled = slopes.error > limits.SETTLED * np.abs(slopes.value).max(initial=0)
-    doubtful = np.flatnonzero(slopes.kinked | unsettled)
-    few = len(doubtful) < max(limits.MANY_OUTPUTS, limits.FEW_OUTPUTS * slopes.kinked.size)
-    if not len(doubtful) or not few:
-        return slopes
-    try:
-        some = problem.slopes_of(doubtful, which, v, *limits.CLOSER)
-    except UseError:  # so close to the end of where forward is defined
-        return slopes
-    before = Slopes(*(a[doubtful] for a in slopes))
-    # A jump's slope of 1/h is most of the noise there: it stays one if it stays kinked.
-    some = some._replace(broken=some.broken | (before.broken & some.kinked))
-    better = before.kinked | some.kinked | (some.error < before.error)
-    return slopes.put(doubtful[better], Slopes(*(a[better] for a in some)))
 
 
 def _mistrust(

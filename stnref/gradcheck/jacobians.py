@@ -17,34 +17,9 @@ import numpy as np
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.explore import Exploration, explore_all
-from stnref.gradcheck.halving import find_by_halving
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Indices, Mask, Problem, UseError, direction
+from stnref.gradcheck.problem import Indices, Mask, Problem, UseError
 from stnref.validation import Array
-
-
-class Derivatives(NamedTuple):
-    """Derivatives of all outputs (rows) by some elements (columns) of an input, each (n_out, n).
-
-    Attributes
-    ----------
-    elements : (n,) int
-        Flat indices.
-    value : float
-        On a kink the mean of the slopes to both sides.
-    below, above : float
-        The lesser and the greater of these slopes; `value` elsewhere.
-    kinked : bool
-    error : float
-        Estimate of the error of `value`.
-    """
-
-    elements: Indices
-    value: Array
-    below: Array
-    above: Array
-    kinked: Mask
-    error: Array
 
 
 class Jacobians(NamedTuple):
@@ -54,26 +29,24 @@ class Jacobians(NamedTuple):
     ----------
     A : list of (n_out, n) arrays or None
         What backward stands for; None where there are too many outputs or elements.
-    N : list of Derivatives or None
-        The numerical one, by all elements; None where they are too many.
+    N : list of Slopes or None
+        The numerical one, each array (n_out, n); None where there are too many elements.
+    seen : list of Exploration
+        What random directions tell of each input.
     """
 
     A: list[Array | None]
-    N: list[Derivatives | None]
+    N: list[Slopes | None]
+    seen: list[Exploration]
 
 
-def jacobians(
-    problem: Problem, rng: np.random.Generator, explorations: Sequence[Exploration] | None = None
-) -> Jacobians:
+def jacobians(problem: Problem, rng: np.random.Generator) -> Jacobians:
     """Differentiate by every element, and run backward for every output.
 
     Parameters
     ----------
     problem : Problem
     rng : Generator
-        For the explorations, if there are none.
-    explorations : sequence of Exploration, optional
-        One for each input; else they are made.
 
     Returns
     -------
@@ -92,17 +65,25 @@ def jacobians(
     >>> J.N[0].value.tolist(), J.A[0].tolist()
     ([[2.0, 1.0, 0.0], [0.0, 3.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     """
-    seen = explore_all(problem, rng) if explorations is None else explorations
+    seen = explore_all(problem, rng)
     A = _analytic(problem)
-    numeric = (
-        _numeric(own, J) if is_whole(problem, own.which) else None
-        for own, J in zip(seen, A, strict=True)
-    )
-    return Jacobians(A, list(numeric))
+    N = [_numeric(own, A[i]) if is_whole(problem, i) else None for i, own in enumerate(seen)]
+    return Jacobians(A, N, seen)
 
 
 def is_whole(problem: Problem, which: int) -> bool:
-    """Whether an input is small enough to be differentiated by each of its elements."""
+    """Say whether an input is small enough to be differentiated by each of its elements.
+
+    Parameters
+    ----------
+    problem : Problem
+    which : int
+        Number of the input.
+
+    Returns
+    -------
+    bool
+    """
     n = problem.point[which].size
     return n <= limits.MOST_ELEMENTS and n * problem.out.size <= limits.MOST_ENTRIES
 
@@ -119,56 +100,49 @@ def _analytic(problem: Problem) -> list[Array | None]:
     return [A.get(which) for which in range(n)]
 
 
-def _numeric(seen: Exploration, A: Array | None) -> Derivatives:
+def _numeric(seen: Exploration, A: Array | None) -> Slopes:
     """Differentiate by all elements, by several at once where no output reads two of them."""
+    n = seen.problem.point[seen.which].size
     reads = _reads(seen, A)
     if reads is not None:
-        groups = _groups(reads)
-        if 2 * len(groups) <= seen.x.size:
-            N = _columns(seen, groups, reads)
+        group = _groups(reads)
+        if 2 * (group.max() + 1) <= n:
+            N = _columns(seen, group, reads)
             if seen.on_kink or _agrees(N, seen):
                 return N
-    return _columns(seen, _alone(np.arange(seen.x.size)))
+    return _columns(seen, np.arange(n), np.array(True))
 
 
 def _reads(seen: Exploration, A: Array | None) -> Mask | None:
     """Say which outputs read which elements (n_out, n); None where that costs too much."""
     if not seen.on_kink and (A is not None or seen.analytic):
         return None if A is None else A != 0
-    step = limits.LADDER[0] * seen.problem.step_unit(seen.which)
+    problem, which = seen.problem, seen.which
+    step, middle = limits.LADDER[0] * problem.step_unit(which), problem.out_at_point
+
+    def changing(element: int) -> Mask:
+        line = problem.line(which, problem.unit(which, element))
+        return np.any([np.ravel(line(t) != middle) for t in (step, -step)], axis=0)
+
     try:
-        changing = [_changing(seen, seen.unit(k), step) for k in range(seen.x.size)]
+        return np.stack([changing(k) for k in range(problem.point[which].size)], axis=1)
     except UseError:  # forward is not defined there
         return None
-    return np.stack(changing, axis=1)
 
 
-def _changing(seen: Exploration, v: Array, step: float) -> Mask:
-    """Say which outputs change where the input is moved along v, to either side."""
-    line, middle = seen.problem.line(seen.which, v), seen.problem.out_at_point
-    return np.any([np.ravel(line(t) != middle) for t in (step, -step)], axis=0)
-
-
-def _groups(reads: Mask) -> list[Indices]:
-    """Part the elements so that no output reads two of a group."""
+def _groups(reads: Mask) -> Indices:
+    """Number the groups of elements of which no output reads two; (n,): each one's group."""
     n_out, n = reads.shape
     read = np.zeros((n, n_out), dtype=bool)  # by which outputs a group is read
-    groups: list[list[int]] = []
+    group = np.zeros(n, dtype=np.intp)
     for element in range(n):
         outputs = np.flatnonzero(reads[:, element])
-        free = int(read[: len(groups) + 1, outputs].any(axis=1).argmin())
-        if free == len(groups):
-            groups.append([])
-        groups[free].append(element)
-        read[free, outputs] = True
-    return [np.array(group) for group in groups]
+        group[element] = read[: group.max() + 2, outputs].any(axis=1).argmin()
+        read[group[element], outputs] = True
+    return group
 
 
-def _alone(elements: Indices) -> list[Indices]:
-    return [elements[k : k + 1] for k in range(len(elements))]
-
-
-def _agrees(N: Derivatives, seen: Exploration) -> bool:
+def _agrees(N: Slopes, seen: Exploration) -> bool:
     """Whether N, of smooth outputs, gives the slopes along a random direction."""
     v, along = seen.directions[-1].ravel(), seen.slopes[-1]
     allowed = limits.GROUPED[seen.analytic] * (np.abs(N.value) @ np.abs(v))
@@ -177,74 +151,29 @@ def _agrees(N: Derivatives, seen: Exploration) -> bool:
     return not (N.kinked.any() or (np.abs(N.value @ v - along.value) > allowed).any())
 
 
-def _columns(
-    seen: Exploration, groups: Sequence[Indices], reads: Mask | None = None
-) -> Derivatives:
-    """Differentiate by groups of elements, and give each of these the outputs that read it.
+def _columns(seen: Exploration, group: Indices, reads: Mask) -> Slopes:
+    """Differentiate by groups of elements, and give each of these the outputs that read it."""
+    groups = [np.flatnonzero(group == k) for k in range(group.max() + 1)]
 
-    Without `reads` a group is one element.
-    """
-    elements = np.concatenate(groups)
-    order = np.argsort(elements)
-    group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])[order]
-    elements = elements[order]
-
-    def spread(rows: Sequence[Array]) -> Array:
-        columns = np.stack(rows).T  # (n_out, groups)
-        return columns if reads is None else columns[:, group] * reads[:, elements]
+    def spread(columns: Sequence[Array]) -> Array:
+        return np.stack(columns, axis=1)[:, group] * reads
 
     if seen.analytic and not seen.on_kink:
-        value = spread([seen.tangent(seen.unit(own)) for own in groups])
-        nothing = np.broadcast_to(0.0, value.shape)
-        return Derivatives(elements, value, value, value, nothing.astype(bool), nothing)
-    s = Slopes(*map(spread, zip(*(_slopes(seen, own) for own in groups), strict=True)))
-    below, above = (np.where(s.kinked, slope, s.value) for slope in (s.below, s.above))
-    least, greatest = np.minimum(below, above), np.maximum(below, above)
-    return Derivatives(elements, s.value, least, greatest, s.kinked, s.error)
+        problem, which = seen.problem, seen.which
+        value = spread([problem.tangent(which, problem.unit(which, own)) for own in groups])
+        zero, no = np.broadcast_to(0.0, value.shape), np.broadcast_to(False, value.shape)
+        return Slopes(value, zero, value, value, no, no)
+    return Slopes(*map(spread, zip(*(_slopes(seen, own) for own in groups), strict=True)))
 
 
 def _slopes(seen: Exploration, own: Indices) -> Slopes:
-    """Differentiate along some elements by differences; a step crosses no kink of the map.
-
-    On kinks of a large input: with short steps only, and only the outputs that change at all.
-    """
-    v, n_out = seen.unit(own), seen.problem.out.size
-    if seen.on_kink and not is_whole(seen.problem, seen.which):
-        outputs = np.flatnonzero(_changing(seen, v, limits.NEAR[0]))
-        zero, no = np.zeros(n_out), np.zeros(n_out, dtype=bool)
-        nothing = Slopes(zero, zero, zero, zero, no, no, zero)
-        s = nothing.put(outputs, seen.slopes_at(outputs, v))
-    else:
-        far = np.array(np.inf) if seen.distance is None else seen.distance.flat[own]
-        s = seen.problem.slopes(seen.which, v, float(far[far != 0].min(initial=np.inf)))
+    """Differentiate along some elements by differences; a step crosses no kink of the map."""
+    problem, which = seen.problem, seen.which
+    v, distance = problem.unit(which, own), problem.distances[which]
+    far = np.array(np.inf) if distance is None else distance.flat[own]
+    s = problem.slopes(which, v, float(far[far != 0].min(initial=np.inf)))
     if not seen.analytic:
         return s
-    value = np.where(s.kinked, s.value, seen.tangent(v))  # off its kinks known exactly
-    return s._replace(value=value, error=s.error * s.kinked)
-
-
-def sample(seen: Exploration, rng: np.random.Generator) -> Derivatives:
-    """Differentiate by a few elements of an input that is too large for all.
-
-    If there are kinks, some of these elements are on one: rare ones are looked for.
-    """
-    n, some = seen.x.size, limits.SAMPLED
-    if seen.on_kink:
-        some = limits.MOST_ENTRIES // seen.problem.out.size
-        some = int(np.clip(some, limits.SAMPLED, limits.MOST_ON_KINKS))
-    few = np.sort(rng.choice(n, min(n, some), replace=False))
-    found = _columns(seen, _alone(few))
-    if seen.on_kink and not found.kinked.any():
-        found = _columns(seen, _alone(np.union1d(few, _elements_on_kinks(seen, rng))))
-    return found
-
-
-def _elements_on_kinks(seen: Exploration, rng: np.random.Generator) -> Indices:
-    outputs, signs = np.flatnonzero(seen.kinked), np.sign(direction(rng, seen.x.shape))
-
-    def on_kink(part: Indices) -> bool:
-        return bool(seen.slopes_at(outputs, signs * seen.unit(part)).kinked.any())
-
-    everything, enough = [np.arange(signs.size)], limits.SAMPLED // 2
-    found, _ = find_by_halving(everything, on_kink, budget=limits.MOST_HALVINGS, enough=enough)
-    return found
+    exact = problem.tangent(which, v)  # off the kinks
+    value, below, above = (np.where(s.kinked, a, exact) for a in (s.value, s.below, s.above))
+    return s._replace(value=value, below=below, above=above, error=s.error * s.kinked)

@@ -42,13 +42,11 @@ class Slopes(NamedTuple):
     error : float
         Estimate of its error.
     below, above : float
-        The slopes to both sides, where `kinked`; elsewhere `value`.
+        The lesser and the greater of the slopes to both sides, where `kinked`; elsewhere `value`.
     kinked : bool
         Whether there is a kink within the last rung of `LADDER`.
     broken : bool
         Whether the function itself jumps there: the slopes grow as the step shrinks.
-    step : float
-        The largest step that crossed no kink.
     """
 
     value: Array
@@ -57,20 +55,12 @@ class Slopes(NamedTuple):
     above: Array
     kinked: NDArray[np.bool_]
     broken: NDArray[np.bool_]
-    step: Array
 
     @property
     def doubt(self) -> float:
         """Estimated error of the smooth outputs together, relative."""
         value, error = self.value[~self.kinked], self.error[~self.kinked]
         return 2 * float(np.linalg.norm(error)) / (float(np.linalg.norm(value)) or 1.0)
-
-    def put(self, outputs: NDArray[np.intp], some: Slopes) -> Slopes:
-        """Return the slopes with those of some outputs in their place."""
-        arrays = [a.copy() for a in self]
-        for array, own in zip(arrays, some, strict=True):
-            array[outputs] = own
-        return Slopes(*arrays)
 
 
 def slopes_along(
@@ -167,8 +157,8 @@ def _extrapolate(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
     return finer[1:], np.abs(np.diff(finer, axis=0)) + 4 * r.noise / r.steps[2:, None]
 
 
-def _best(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array, Array]:
-    """Take for each output the rung with the least error: values, errors, steps.
+def _best(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
+    """Take for each output the rung with the least error: values and errors.
 
     Far out a function may be flat to both sides, and several coarse rungs agree on zero: what finer
     rungs contradict, beyond their own errors, is that wrong.
@@ -177,28 +167,26 @@ def _best(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array, Array]:
     for rung in range(len(values) - 1):
         off = np.abs(values[rung] - values[rung + 1 :]) - 3 * errors[rung + 1 :]
         errors[rung] = np.maximum(errors[rung], off.max(axis=0))
-    best = errors.argmin(axis=0)
-    pick = (best, np.arange(rungs.shape[1]))
-    return values[pick], errors[pick], r.steps[best]
+    pick = (errors.argmin(axis=0), np.arange(rungs.shape[1]))
+    return values[pick], errors[pick]
 
 
 def _choose(r: _Rungs) -> Slopes:
     kinked = _jumps(r)
-    value, error, step = _best((r.above + r.below) / 2, 16, r)
+    value, error = _best((r.above + r.below) / 2, 16, r)
     if not kinked.any():
-        return Slopes(value, error, value, value, kinked, kinked, step)
-    right, right_error, _ = _best(r.above, 4, r)
-    left, left_error, _ = _best(r.below, 4, r)
+        return Slopes(value, error, value, value, kinked, kinked)
+    right, right_error = _best(r.above, 4, r)
+    left, left_error = _best(r.below, 4, r)
     before, last = np.abs(r.above - r.below)[-2:]
     broken = (last > limits.GROWS * before) & (last * r.steps[-1] > limits.JUMP * r.noise)
     return Slopes(
         np.where(kinked, (left + right) / 2, value),
         np.where(kinked, left_error + right_error, error),
-        np.where(kinked, left, value),
-        np.where(kinked, right, value),
+        np.where(kinked, np.minimum(left, right), value),
+        np.where(kinked, np.maximum(left, right), value),
         kinked,
         broken & kinked,
-        np.where(kinked, 0.0, step),
     )
 
 

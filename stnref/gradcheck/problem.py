@@ -68,6 +68,8 @@ class Problem:
         For each input whether forward takes complex values and is analytic in them.
     repeatable : bool
         Whether backward may be called again with the same cache.
+    distances : list of arrays or None
+        The caller's kink map: for each input the distances of its elements to their nearest kinks.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class Problem:
             if self.out_at_point.dtype != np.float64:
                 self.point, self.out_at_point = self.inputs, self.out
         self.precision = float(np.finfo(self.point[0].dtype).eps)
+        self.distances: list[Array | None] = [None] * len(inputs)
 
     # --------------------------------------------------------------------------- other problems
 
@@ -109,7 +112,7 @@ class Problem:
         return self.with_inputs([*self.inputs[:which], value, *self.inputs[which + 1 :]])
 
     def knowing(self, **facts: Any) -> Problem:
-        """Return the same problem, with new `analytic` or `repeatable`."""
+        """Return the same problem, with new `analytic`, `repeatable`, `distances`."""
         other = copy.copy(self)
         vars(other).update(facts)
         return other
@@ -213,16 +216,6 @@ class Problem:
                 last = error
         text = f"{last.evidence} where {self.names[which]} is moved by {most:.0e}: it is too"
         raise UseError("untrusted", last.where, f"{text} near the end of where it is defined")
-
-    def slopes_of(
-        self, outputs: Indices, which: int, v: Array, longest: float, shortest: float
-    ) -> Slopes:
-        """Differentiate some of the outputs along v by differences."""
-        line, precision, size = self.line(which, v), self.precision, self.size(which)
-        steps = {"longest": longest, "shortest": shortest}
-        return slopes_along(
-            lambda t: np.ravel(line(t))[outputs], **steps, precision=precision, size=size
-        )
 
     def step_unit(self, which: int) -> float:
         """Return 1 where that is the order of an input, else a power of two."""

@@ -75,8 +75,25 @@ class Comparison:
 
 def compare(
     what: str, witness: str, analytic: Array, numeric: Array, tolerance: float, floor: float
-) -> Comparison:
-    """Compare element by element; a NaN in `numeric` leaves its element out, so does round-off."""
+) -> list[Comparison]:
+    """Compare element by element.
+
+    Parameters
+    ----------
+    what, witness : str
+    analytic, numeric : arrays of the same shape
+        A NaN in `numeric` leaves its element out.
+    tolerance : float
+    floor : float
+        Round-off: smaller differences are none.
+
+    Returns
+    -------
+    list of Comparison
+        One, or none if there is no element to compare.
+    """
+    if np.isnan(numeric).all():
+        return []
     difference = np.abs(analytic - numeric)
     difference = np.where(difference <= floor, 0, difference)
     difference = np.where(np.isnan(numeric), -1, difference)  # never the worst
@@ -84,7 +101,8 @@ def compare(
     largest = np.maximum(difference, 0).max(initial=0)  # NaN stays NaN
     error = float(largest / scale if scale > 0 else largest)  # of zeros the plain difference
     at = tuple(int(i) for i in np.unravel_index(np.argmax(difference), numeric.shape))
-    return Comparison(what, witness, error, tolerance, at, float(analytic[at]), float(numeric[at]))
+    values = float(analytic[at]), float(numeric[at])
+    return [Comparison(what, witness, error, tolerance, at, *values)]
 
 
 @dataclass(frozen=True)
