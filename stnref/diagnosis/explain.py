@@ -1,8 +1,8 @@
 """Explain: which mistake gives exactly what backward gave?
 
-Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A, comes
-out, in all entries to round-off, it is a finding. How certain it is, is decided here for all of
-them: few or equal entries say little, and where two mistakes give the same on these inputs no
+Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A,
+comes out, in all entries to round-off, it is a finding. How certain it is, is decided here for all
+of them: few or equal entries say little, and where two mistakes give the same on these inputs no
 test can tell them apart.
 """
 

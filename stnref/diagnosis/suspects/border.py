@@ -37,7 +37,7 @@ def cut_windows_wrong(e: Evidence) -> Iterator[Candidate]:
         if not e.is_coordinates:
             yield from _only_cut(e, e.N.T, e.A.T, e.wrong.T, e.depends.T)
     else:
-        yield from _only_cut(e, e.N, e.A, e.wrong, e.jacobian(e.map) != 0)
+        yield from _only_cut(e, e.N, e.A, e.wrong, e.J[e.map] != 0)
 
 
 def _only_cut(e: Evidence, N: Mask, A: Mask, wrong: Mask, reads: Mask) -> Iterator[Candidate]:

@@ -70,7 +70,7 @@ def _slope_taps(e: Evidence, w: Windows, a: int) -> Taps:
 
 def _sum_over(e: Evidence, w: Windows, a: int, slopes: Weights, U: Array) -> Array:
     """Return the Jacobian by coordinate a: the slopes times the map, summed over each window."""
-    read = w.of(np.broadcast_to(U.ravel(), (len(e.o), U.size)))
+    read = w.read(U).reshape(slopes.shape)
     terms = np.where(w.columns.reshape(read.shape) < 0, 0, slopes * read)
     dx = terms.reshape(len(e.o), -1).sum(axis=1)
     P = e.N.copy()
@@ -161,7 +161,7 @@ def slope_weighed_by_its_own_fraction(e: Evidence) -> Iterator[Candidate]:
     for t in taps_of(e):
         if t.signed and [t.windows.size[a] for a in t.windows.axes] == [2, 2]:
             assert e.map is not None
-            weights = t.windows.of(e.jacobian(e.map)).reshape(-1, 2, 2)
+            weights = t.windows.of(e.J[e.map]).reshape(-1, 2, 2)
             f = weights[:, 1].sum(axis=1), weights[:, :, 1].sum(axis=1)  # fy, fx
             axis = 1 - AXES.index(t.where)  # in the window: rows first
             by_own = np.stack([1 - f[axis], f[axis]], axis=1)  # (n, 2)

@@ -19,14 +19,14 @@ MOST_OF_THEM = 0.7
 
 def rounded(e: Evidence) -> Iterator[Candidate]:
     """The error is noise, of the size that float32 has, or float16."""
-    off = (e.A - e.N)[e.wrong]
+    off, some = e.A - e.N, (e.A != e.N) & e.depends
     error = np.abs(off).max() / e.scale
-    up = (off * e.N[e.wrong] > 0).mean()  # a systematic error, as of an epsilon, goes one way
-    if error < FLOAT32 and (len(off) < FEWEST or 0.1 < up < 0.9):
+    up = (off * e.N > 0)[some].sum() / max(1, some.sum())  # as of an epsilon, all one way
+    if error < FLOAT32 and (some.sum() < FEWEST or 0.1 < up < 0.9):
         text = f"errors of up to {error:.1e} of the largest entry, of either sign"
         text += "; the round-off of float32 is 6e-8"
         yield Candidate("float32", text, e.N, "", LIKELY, FLOAT32)
-    elif FLOAT32 < error < FLOAT16 and len(off) >= FEWEST and off.min() < 0 < off.max():
+    elif FLOAT32 < error < FLOAT16 and e.wrong.sum() >= FEWEST and 0 < up < 1:
         text = f"errors of either sign, of up to {error:.0e} of the largest entry"
         yield Candidate("float32", f"{text}, as float16 makes", e.N, "", POSSIBLE, FLOAT16)
 

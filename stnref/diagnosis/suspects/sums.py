@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def only_one_counts(e: Evidence) -> Iterator[Candidate]:
     axes = []
     for axis in range(len(e.out_shape)):
         some, every = (np.unique(e.o[rows, axis]) for rows in (counted, there))
-        if len(some) == 1 and len(every) > 1:
+        if len(some) == 1 and len(every) > 1 and _is_summed(e, axis):
             kept &= e.o[:, axis] == some[0]
             axes.append((axis, int(some[0])))
     if not axes:
@@ -50,6 +51,13 @@ def only_one_counts(e: Evidence) -> Iterator[Candidate]:
     ):
         yield Candidate("accumulation-lost", f"of the outputs only the last, {text}, is left", P)
     yield Candidate(cause, f"of the outputs only {text} counts", P)
+
+
+def _is_summed(e: Evidence, axis: int) -> bool:
+    """Whether an element is read by several outputs along the axis."""
+    others = tuple(a for a in range(len(e.out_shape)) if a != axis)
+    read = e.depends.reshape(*e.out_shape, -1).any(axis=others)  # (n along the axis, elements)
+    return bool(read.sum(axis=0).max() > 1)
 
 
 def every_one_is_the_sum(e: Evidence) -> Iterator[Candidate]:
@@ -120,6 +128,20 @@ def _at_border(e: Evidence) -> Mask:
     return np.asarray(((at == 0) | (at == sizes - 1)).any(axis=1))
 
 
+def window_ends_early(e: Evidence) -> Iterator[Candidate]:
+    """The last row, column, or both, of every window is not there: a range ends one early."""
+    w = e.windows
+    if w is None or not e.is_map or (e.has_grid and max(w.size) == 2):
+        return
+    axes = [a for a in e.spatial if w.size[a] > 1]
+    for cut in [c for r in range(1, len(axes) + 1) for c in combinations(axes, r)]:
+        taps = w.of(e.N)
+        for axis in cut:
+            taps.swapaxes(1, axis + 1)[:, -1] = 0
+        text = f"the last of every window along axes {list(cut)} is not there"
+        yield Candidate("off-by-one", text, w.jacobian(taps, len(e.k)))
+
+
 def only_the_diagonal(e: Evidence) -> Iterator[Candidate]:
     """Of a dense Jacobian only the elements' own outputs are there."""
     if e.shape == e.out_shape and e.depends.sum() > len(e.o):
@@ -128,7 +150,7 @@ def only_the_diagonal(e: Evidence) -> Iterator[Candidate]:
 
 
 def term_forgotten(e: Evidence) -> Iterator[Candidate]:
-    """One of the terms of an element's sum is lost, the same in every sample; the others are right."""
+    """Of an element's sum some terms are lost, the same in every sample; the others are right."""
     lost = _lost(e)
     if lost is None or (lost & e.given).any() or e.is_map:
         return
@@ -185,6 +207,7 @@ SUSPECTS = (
     only_one_counts,
     every_one_is_the_sum,
     component_not_summed,
+    window_ends_early,
     written_over,
     only_the_diagonal,
     term_forgotten,
