@@ -249,7 +249,6 @@ def constant_factor(e: Evidence) -> Iterator[Candidate]:
 
 
 SUSPECTS = (
-    nothing_comes_back,
     sign_flipped,
     component_forgotten,
     factor_of_an_axis,
