@@ -93,11 +93,3 @@ def mask_of_relu(e: Evidence) -> Iterator[Candidate]:
             text = "where the unit is on stands a number that varies, not one: another array"
     if text:
         yield Candidate("relu-mask", text, e.A)
-
-
-SUSPECTS = (
-    cut_windows_wrong,
-    gradient_where_none_is_due,
-    mask_of_relu,
-    edge_gets_nothing,
-)

@@ -85,6 +85,3 @@ def labels(e: Evidence) -> Iterator[Candidate]:
         ]
         for cause, text, P in mistakes if (p > 0).all() else ():
             yield Candidate(cause, f"{text}; all else is right", P.reshape(1, -1) / s)
-
-
-SUSPECTS = (rounded, labels, signs_of_entries, sign_of_one_term)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stnref.diagnosis.evidence import Evidence
-from stnref.diagnosis.suspects.candidate import AXES, LIKELY, POSSIBLE, Candidate, as_text
+from stnref.diagnosis.suspects.candidate import AXES, CERTAIN, LIKELY, POSSIBLE, Candidate, as_text
 from stnref.validation import Array
 
 SAME = 1e-6
@@ -49,7 +49,7 @@ class Factors(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def factors_of(e: Evidence) -> Factors | None:
+def _factors_of(e: Evidence) -> Factors | None:
     """Find the factors: of the whole, of the last axis, of all axes but the batch."""
     last = len(e.shape) - 1
     for axes in [(), (last,), tuple(range(min(1, last), last + 1))] if e.shape else [()]:
@@ -101,7 +101,7 @@ def nothing_comes_back(e: Evidence) -> Iterator[Candidate]:
 
 def component_forgotten(e: Evidence) -> Iterator[Candidate]:
     """Some components of the input get nothing, the others are right."""
-    f = factors_of(e)
+    f = _factors_of(e)
     if f and f.where and all(abs(r) < SAME for r in f.values):
         text = f"{f.where} gets zero, and outputs depend on it; all else is right"
         yield Candidate("path-missing", text, f.P, f.where, POSSIBLE)
@@ -109,7 +109,7 @@ def component_forgotten(e: Evidence) -> Iterator[Candidate]:
 
 def sign_flipped(e: Evidence) -> Iterator[Candidate]:
     """All of it, or a component, has the other sign, and perhaps a factor besides."""
-    f = factors_of(e)
+    f = _factors_of(e)
     if f and all(abs(r + 1) < SAME for r in f.values):
         yield f.candidate("sign")
     elif f and any(r < -SAME for r in f.values):
@@ -120,34 +120,34 @@ Slopes = list[list[float]]
 """dx/dg of x, y(, z): by both corner rules where the sizes are known, else the one in force."""
 
 
-def other_axis(s: Slopes, a: int) -> list[float]:
+def _other_axis(s: Slopes, a: int) -> list[float]:
     """The factor of one axis over that of the other."""
     pairs = [pair for c in range(len(s)) if c != a for pair in zip(s[c], s[a], strict=True)]
     return [there / here for there, here in pairs if here]
 
 
-def other_corner_rule(s: Slopes, a: int) -> list[float]:
+def _other_corner_rule(s: Slopes, a: int) -> list[float]:
     """The factor of one corner rule over that of the other."""
     if len(s[a]) == 1:  # the other rule's is half a pixel off
         return [(s[a][0] + 0.5) / s[a][0], (s[a][0] - 0.5) / s[a][0]]
     return [s[a][0] / s[a][1], s[a][1] / s[a][0]] if s[a][0] else []
 
 
-def pixel_factor_missing(s: Slopes, a: int) -> list[float]:
+def _pixel_factor_missing(s: Slopes, a: int) -> list[float]:
     """One over the factor from normalised to pixel coordinates."""
     return [1 / slope for slope in s[a] if slope]
 
 
-def pixel_factor_again(s: Slopes, a: int) -> list[float]:
+def _pixel_factor_again(s: Slopes, a: int) -> list[float]:
     """The factor from normalised to pixel coordinates too often, or divided by."""
     return [slope**n for slope in s[a] if slope for n in (1, 2, -2)]
 
 
 OF_AXES = {
-    other_axis: "hw-swapped",
-    other_corner_rule: "corner-factor",
-    pixel_factor_missing: "pixel-factor",
-    pixel_factor_again: "pixel-factor",
+    _other_axis: "hw-swapped",
+    _other_corner_rule: "corner-factor",
+    _pixel_factor_missing: "pixel-factor",
+    _pixel_factor_again: "pixel-factor",
 }
 """The factors that an axis may have by mistake."""
 
@@ -168,7 +168,7 @@ def factor_of_an_axis(e: Evidence) -> Iterator[Candidate]:
 
 def _factors_of_axes(e: Evidence) -> Factors | None:
     """One factor for all of several parameters is none of an axis: x and y have their own."""
-    f = factors_of(e)
+    f = _factors_of(e)
     several = f and (e.is_coordinates or f.where or len(f.values) > 1)
     return f if f and several and not e.is_map and all(abs(r) > SAME for r in f.values) else None
 
@@ -205,7 +205,7 @@ def factors_of_two_sizes(e: Evidence) -> Iterator[Candidate]:
 
 def mean_over_batch(e: Evidence) -> Iterator[Candidate]:
     """A mean in place of a sum, or the reverse: over the batch, by itself or with other axes."""
-    f = factors_of(e)
+    f = _factors_of(e)
     if f is None or len(f.values) != 1:
         return
     vector = len(e.shape) == 1 and e.shape == e.out_shape  # its only axis is no batch
@@ -222,7 +222,7 @@ def mean_over_batch(e: Evidence) -> Iterator[Candidate]:
 
 def mean_over_channels(e: Evidence) -> Iterator[Candidate]:
     """A mean over the channels in place of a sum."""
-    f = factors_of(e)
+    f = _factors_of(e)
     if f and len(f.values) == 1 and e.is_coordinates and e.map is not None:
         shape = e.problem.inputs[e.map].shape
         C = next((shape[a] for a in range(1, len(shape)) if a not in e.spatial), 1)
@@ -230,30 +230,9 @@ def mean_over_channels(e: Evidence) -> Iterator[Candidate]:
             yield f.candidate("channel-sum", f"1 / {C}, the number of channels")
 
 
-SPECIAL = (
-    mean_over_batch,
-    mean_over_channels,
-    sign_flipped,
-    factors_of_two_sizes,
-    factor_of_an_axis,
-)
-
-
 def constant_factor(e: Evidence) -> Iterator[Candidate]:
-    """Any other factor; a power of two may be that of a special one, or not."""
-    f = factors_of(e)
+    """Any other factor; a power of two may be that of a sum or an axis, or just a two."""
+    f = _factors_of(e)
     if f and all(abs(r) > SAME for r in f.values):
-        power_of_two = len(f.values) == 1 and f.values[0] > 0 and np.log2(f.values[0]) % 1 == 0
-        if power_of_two or not any(list(suspect(e)) for suspect in SPECIAL):
-            yield f.candidate("constant-factor")
-
-
-SUSPECTS = (
-    sign_flipped,
-    component_forgotten,
-    factor_of_an_axis,
-    factors_of_two_sizes,
-    mean_over_batch,
-    mean_over_channels,
-    constant_factor,
-)
+        two = len(f.values) == 1 and f.values[0] > 0 and np.log2(f.values[0]) % 1 == 0
+        yield f.candidate("constant-factor", "", CERTAIN if two else LIKELY)

@@ -242,20 +242,3 @@ def moved_within_the_window(e: Evidence) -> Iterator[Candidate]:
     for cause, what, moved in changes:
         text = f"every window's entries are right, but {what} within the window"
         yield from _elsewhere(e, cause, text, w.jacobian(moved, len(e.k)))
-
-
-SUSPECTS = (
-    coordinates_exchanged,
-    gradient_of_another_input,
-    matrix_not_transposed,
-    axes_transposed,
-    rows_and_columns_exchanged,
-    two_components_exchanged,
-    axis_reversed,
-    all_into_one_sample,
-    matrix_flattened_by_columns,
-    moved_within_the_window,
-    elements_a_step_away,
-    outputs_a_step_away,
-    stride_ignored,
-)

@@ -175,16 +175,3 @@ def sampled_part_lost(e: Evidence) -> Iterator[Candidate]:
         if right:
             cause, more = "accumulation-lost", f"{right} outputs have all of theirs, so collisions"
         yield Candidate(cause, f"{text}: {more}", e.A, "", POSSIBLE)
-
-
-SUSPECTS = (
-    only_one_counts,
-    every_one_is_the_sum,
-    component_not_summed,
-    window_ends_early,
-    written_over,
-    only_the_diagonal,
-    term_forgotten,
-    branch_forgotten,
-    sampled_part_lost,
-)
