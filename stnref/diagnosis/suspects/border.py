@@ -31,7 +31,7 @@ def cut_windows_wrong(e: Evidence) -> Iterator[Candidate]:
     arrays = e.N, e.A, e.wrong, e.given, e.depends
     N, A, wrong, given, depends = (a.T for a in arrays) if e.is_splat else arrays
     count = (depends if e.is_splat else e.J[e.map] != 0).sum(axis=1)
-    cut, off = count < count.max(), wrong.any(axis=1)
+    cut, off = count < count.max(), np.any(wrong, axis=1)
     if cut.all() or (off & ~cut).any():
         return
     text = f"{int(off.sum())} outputs are wrong, all of them samples that read fewer than "
@@ -57,9 +57,10 @@ def _before_the_first(e: Evidence, wrong: Mask) -> bool:
     if w is None or e.is_splat:
         return False
     inside = w.columns.reshape(-1, *w.size) >= 0
-    along = [inside.any(axis=tuple(b + 1 for b in range(len(w.size)) if b != a)) for a in w.axes]
-    low = np.any([~side[:, 0] & side[:, -1] for side in along], axis=0)
-    high = np.any([side[:, 0] & ~side[:, -1] for side in along], axis=0) & ~low
+    taps = tuple(range(1, inside.ndim - 1))
+    first, last = (np.array([inside.take(i, a + 1).any(taps) for a in w.axes]) for i in (0, -1))
+    low = np.any(last & ~first, axis=0)
+    high = np.any(first & ~last, axis=0) & ~low
     return bool(low.any() and high.any() and wrong[low].all() and not wrong[high].any())
 
 

@@ -7,8 +7,9 @@ a sum over them, dx = sum_nm (S_x)_nm U_nm: there a mistake is made in S_x, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import combinations, permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ FEW = 4
 Weights = Array
 """What the taps of all windows weigh: (n, *size of a window)."""
 Corner = tuple[int, ...]
+T = TypeVar("T")
 
 
 class Taps(NamedTuple):
@@ -75,12 +77,13 @@ class Taps(NamedTuple):
     def named(self, corners: Sequence[Corner]) -> str:
         """Say which corners of the cell, or which taps of a larger window, these are."""
         axes = self.windows.axes
-        inner = [[c[a] for a in axes] for c in corners]
-        if max(self.windows.size) == 2:
-            first = 3 - len(axes)
-            inner = [" ".join(SIDES[first + n][i] for n, i in enumerate(c)) for c in inner]
+        small, first = max(self.windows.size) == 2, 3 - len(axes)
+        inner = [
+            [SIDES[first + n][c[a]] if small else str(c[a]) for n, a in enumerate(axes)]
+            for c in corners
+        ]
         of = f" of d{self.where}" if self.where else ""
-        return " and ".join(map(str, inner)) + of
+        return " and ".join(" ".join(words) for words in inner) + of
 
 
 def _taps_of(e: Evidence) -> Iterator[Taps]:
@@ -95,10 +98,10 @@ def _taps_of(e: Evidence) -> Iterator[Taps]:
         U = e.problem.inputs[e.map]
         for a in range(e.shape[-1]):
             if e.wrong[:, e.k[:, -1] == a].any():
-                yield Taps(w, e.slopes(w, a), lambda s, a=a: _sum_over(e, w, a, s, U), AXES[a])
+                yield Taps(w, e.slopes(w, a), partial(_sum_over, e, w, a, U), AXES[a])
 
 
-def _sum_over(e: Evidence, w: Windows, a: int, slopes: Weights, U: Array) -> Array:
+def _sum_over(e: Evidence, w: Windows, a: int, U: Array, slopes: Weights) -> Array:
     """Return the Jacobian by coordinate a: the slopes times the map, summed over each window.
 
     The other coordinates are not judged with it.
@@ -142,7 +145,7 @@ def sides_exchanged(e: Evidence) -> Iterator[Candidate]:
         for flip in _subsets(axes):
             sides = [" and ".join(SIDES[3 - len(axes) + axes.index(a)]) for a in flip]
             text = f"the weights of {' and of '.join(sides)} are exchanged"
-            flipped = np.flip(t.weights, [a + 1 for a in flip])
+            flipped = np.flip(t.weights, tuple(a + 1 for a in flip))
             for sign in (1, -1) if t.where else (1,):  # slopes have two signs
                 yield from t.candidates("corners-swapped", text, sign * flipped)
 
@@ -156,7 +159,7 @@ def corners_permuted(e: Evidence) -> Iterator[Candidate]:
             text = f"the weights belong to the axes {order}"
             turned = np.moveaxis(t.weights, [a + 1 for a in axes], [a + 1 for a in order])
             yield from t.candidates(cause, text, turned)
-            yield from t.candidates(cause, text, np.flip(turned, [a + 1 for a in axes]))
+            yield from t.candidates(cause, text, np.flip(turned, tuple(a + 1 for a in axes)))
         for places in permutations(range(n)) if n <= FEW else ():
             P = t.weights.reshape(-1, n)[:, places].reshape(t.weights.shape)
             yield from t.candidates("corners-swapped", f"the weights stand as {places}", P)
@@ -168,7 +171,7 @@ def corner_factor(e: Evidence) -> Iterator[Candidate]:
         full = t.windows.full
         A, N = (t.windows.of(J.T if e.is_splat else J)[full] for J in (e.A, e.N))
         for c in t.corners:
-            here = (slice(None), *c)
+            here: tuple[Any, ...] = (slice(None), *c)
             r = np.median(A[here] / np.where(N[here] == 0, np.nan, N[here])) if full.any() else 0
             if np.isfinite(r) and r != 0:
                 text = f"{t.named([c])} has a factor {r:.4g}"
@@ -187,7 +190,7 @@ def slope_weighed_by_its_own_fraction(e: Evidence) -> Iterator[Candidate]:
             own, other = ("fx", "fy") if t.where == "x" else ("fy", "fx")
             text = f"the slope along {t.where} is weighed by {own}, not by {other}"
             by_own = (f.swapaxes(1, 2) * sign * size).reshape(t.weights.shape)
-            for P in (by_own, np.flip(by_own, [a + 1 for a in t.windows.axes])):
+            for P in (by_own, np.flip(by_own, tuple(a + 1 for a in t.windows.axes))):
                 yield from t.candidates("xy-swapped", text, P)
 
 
@@ -200,10 +203,10 @@ def slope_of_the_transposed_map(e: Evidence) -> Iterator[Candidate]:
         square = tuple(slice(n) if a in e.spatial else slice(None) for a in range(U.ndim))
         turned = np.full(U.shape, np.nan)
         turned[square] = U[square].swapaxes(*e.spatial)
-        P = _sum_over(e, t.windows, AXES.index(t.where), t.weights, turned)
+        P = _sum_over(e, t.windows, AXES.index(t.where), turned, t.weights)
         text = "the slope is one of pixels whose row and column are exchanged"
         yield Candidate("hw-swapped", text, P, t.where)
 
 
-def _subsets(items: Sequence[int] | Sequence[Corner]) -> list[Sequence[int] | Sequence[Corner]]:
+def _subsets(items: Sequence[T]) -> list[tuple[T, ...]]:
     return [c for r in range(1, len(items) + 1) for c in combinations(items, r)]

@@ -155,7 +155,9 @@ OF_AXES = {
 def factor_of_an_axis(e: Evidence) -> Iterator[Candidate]:
     """A factor between normalised and pixel coordinates is missing, or another axis's or rule's."""
     f, slopes = _factors_of_axes(e), _pixel_slopes(e)
-    for ratios, cause in OF_AXES.items() if f and slopes else ():
+    if f is None or not slopes:
+        return
+    for ratios, cause in OF_AXES.items():
         possible = [ratios(slopes, a) for a in range(len(slopes))]
         everywhere = [r for some in possible for r in some]
         if all(

@@ -31,7 +31,7 @@ def _moved(e: Evidence, cause: str, what: str, target: Target) -> Iterator[Candi
 
     def moved(N: Array) -> Array:
         P = np.zeros_like(N)
-        np.add.at(P, (slice(None), at), N[:, there])
+        np.add.at(P.T, at, N[:, there].T)
         return P
 
     row = [int(e.wrong.any(axis=1).argmax())]

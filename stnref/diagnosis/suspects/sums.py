@@ -62,7 +62,7 @@ def every_one_is_the_sum(e: Evidence) -> Iterator[Candidate]:
         own_batch = axis == 0 and e.shape[:1] == e.out_shape[:1]  # each has its own elements
         if not own_batch and _is_summed(e, axis):
             sums = np.broadcast_to(tensor.sum(axis=axis, keepdims=True), tensor.shape)
-            P = sums.reshape(e.N.shape) * e.given.any(axis=1)[:, None]
+            P = sums.reshape(e.N.shape) * np.any(e.given, axis=1)[:, None]
             text = f"every output counts as if it were the sum along axis {axis} of the output"
             yield Candidate(_cause(e, axis), text, P)
 
@@ -134,12 +134,9 @@ def only_the_diagonal(e: Evidence) -> Iterator[Candidate]:
 def term_forgotten(e: Evidence) -> Iterator[Candidate]:
     """Of an element's sum some terms are lost, the same in every sample; the others are right."""
     lost = _lost(e)
-    if (
-        lost is None
-        or (lost & e.given).any()
-        or e.is_map
-        or not e.given.any(axis=0)[lost.any(axis=0)].all()
-    ):
+    if lost is None or e.is_map or (lost & e.given).any():
+        return
+    if (lost.any(axis=0) & ~e.given.any(axis=0)).any():  # a component, not a term
         return
     B = e.out_shape[0] if e.out_shape else 1
     own = B if e.shape[:1] == (B,) else 1  # samples of the input: parameters have none
