@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from stnref.diagnosis.evidence import Evidence, Mask
-from stnref.diagnosis.suspects.candidate import CERTAIN, LIKELY, Candidate, as_text
+from stnref.diagnosis.suspects.candidate import CERTAIN, LIKELY, Candidate, places
+
+VALUES = 4
+"""So many different values are no mask of zeros and ones."""
 
 
 def edge_gets_nothing(e: Evidence) -> Iterator[Candidate]:
@@ -58,7 +61,9 @@ def _before_the_first(e: Evidence, wrong: Mask) -> bool:
         return False
     inside = w.columns.reshape(-1, *w.size) >= 0
     taps = tuple(range(1, inside.ndim - 1))
-    first, last = (np.array([inside.take(i, a + 1).any(taps) for a in w.axes]) for i in (0, -1))
+    first, last = (
+        np.array([np.any(inside.take(i, a + 1), axis=taps) for a in w.axes]) for i in (0, -1)
+    )
     low = np.any(last & ~first, axis=0)
     high = np.any(first & ~last, axis=0) & ~low
     return bool(low.any() and high.any() and wrong[low].all() and not wrong[high].any())
@@ -81,7 +86,7 @@ def mask_of_relu(e: Evidence) -> Iterator[Candidate]:
         return
     n, a = np.diag(e.N), np.diag(e.A)
     flat, wrong = ~e.differs(n, 0), e.differs(a, n)
-    where = f"{int(flat.sum())} elements, as {', '.join(as_text(k) for k in e.k[flat][:3])}"
+    where = f"{int(flat.sum())} elements, as {places(e.k[flat])}"
     text = ""
     if not wrong[~flat].any():
         text = f"forward is flat at {where}, and they get gradient"
@@ -90,7 +95,7 @@ def mask_of_relu(e: Evidence) -> Iterator[Candidate]:
             text = f"gradient passes where forward is flat, at {where}, and nowhere else"
         elif not e.differs(a, np.round(np.clip(a, 0, 1))).any():
             text = f"the mask agrees with forward's in {(~wrong).mean():.0%} of the units"
-        elif not wrong[flat].any() and len(np.unique(a)) > 3:
+        elif not wrong[flat].any() and len(np.unique(a)) >= VALUES:
             text = "where the unit is on stands a number that varies, not one: another array"
     if text:
         yield Candidate("relu-mask", text, e.A)

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from stnref.diagnosis.evidence import Evidence, Mask
-from stnref.diagnosis.suspects.candidate import AXES, LIKELY, POSSIBLE, Candidate, as_text
+from stnref.diagnosis.suspects.candidate import AXES, LIKELY, POSSIBLE, Candidate, places
 from stnref.diagnosis.windows import windows_of
 
 FEW_OF_A_ROW = 0.2
@@ -104,9 +104,8 @@ def written_over(e: Evidence) -> Iterator[Candidate]:
         at, last = e.k[:, e.spatial], np.array(e.shape)[e.spatial] - 1
         lossy = lossy & ~((at == 0) | (at == last)).any(axis=1)
     if shared.any() and (shared & kept)[lossy].all():
-        pixels = ", ".join(as_text(k) for k in e.k[shared][:4])
-        text = f"elements that several outputs read have a part of their sum only, as {pixels}"
-        text += "; those with one reader are right"
+        text = "elements that several outputs read have a part of their sum only, as "
+        text += f"{places(e.k[shared])}; those with one reader are right"
         yield Candidate("accumulation-lost", text, np.where(lost, e.A, e.N), "", LIKELY)
 
 
@@ -143,9 +142,7 @@ def term_forgotten(e: Evidence) -> Iterator[Candidate]:
     samples = (B, len(e.o) // B, own, len(e.k) // own)
     n_lost, n = (mask.reshape(samples).sum(axis=(0, 2)) for mask in (lost, e.depends))
     always = np.tile((n_lost == n) & (n > 1), (B, own))
-    outputs = np.unique(e.o[lost.any(axis=1)][:, 1:], axis=0).tolist()[:3]
-    shown = ", ".join(f"[{', '.join(['...', *map(str, o)])}]" for o in outputs)
-    text = f"outputs {shown} depend on it, their share is lost; all else is right"
+    text = f"outputs {places(e.o[lost.any(axis=1)])} depend on it, their share is lost; all else is right"
     yield Candidate("path-missing", text, np.where(always, 0, e.N), "", POSSIBLE)
 
 
