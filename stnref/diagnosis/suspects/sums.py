@@ -142,7 +142,7 @@ def term_forgotten(e: Evidence) -> Iterator[Candidate]:
     samples = (B, len(e.o) // B, own, len(e.k) // own)
     n_lost, n = (mask.reshape(samples).sum(axis=(0, 2)) for mask in (lost, e.depends))
     always = np.tile((n_lost == n) & (n > 1), (B, own))
-    text = f"outputs {places(e.o[lost.any(axis=1)])} depend on it, their share is lost; all else is right"
+    text = f"outputs {places(e.o[lost.any(axis=1)])} depend on it, their share is lost"
     yield Candidate("path-missing", text, np.where(always, 0, e.N), "", POSSIBLE)
 
 
