@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.diagnosis.windows import Windows, moving_axes, windows_of
+from stnref.diagnosis.windows import Windows, moving_axes, pools_of, windows_of
 from stnref.gradcheck.jacobians import Jacobians
 from stnref.gradcheck.problem import Problem
 from stnref.validation import Array
@@ -135,11 +135,12 @@ class Evidence:
 
     @cached_property
     def spatial(self) -> list[int]:
-        """The axes of rows and columns of the map, its inner ones if there are no windows."""
+        """The axes of rows and columns of the map: windows move along them; else the inner ones."""
         if self.map is None:
             return []
         shape = self.problem.inputs[self.map].shape
-        return moving_axes(self.J[self.map], shape) or list(range(1, len(shape) - 1))
+        pools = self.windows.axes if self.windows else []
+        return moving_axes(self.J[self.map], shape) or pools or list(range(1, len(shape) - 1))
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -148,15 +149,13 @@ class Evidence:
 
     @cached_property
     def windows(self) -> Windows | None:
-        """The windows through which outputs read the map; of a pool as large as it shrinks."""
+        """The windows through which outputs read the map; of a max pool too, which reads one."""
         if self.map is None:
             return None
         J, shape = self.J[self.map], self.problem.inputs[self.map].shape
         if moving_axes(J, shape):
             return windows_of(J, shape)
-        ratio = [n // m for n, m in zip(shape, self.out_shape, strict=False)]
-        size = tuple(r if a in self.spatial else 1 for a, r in enumerate(ratio))
-        return windows_of(J, shape, size) if len(size) == len(shape) and max(size) > 1 else None
+        return pools_of(J, shape, self.out_shape) if len(shape) == len(self.out_shape) else None
 
     @cached_property
     def reads(self) -> Mask:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from stnref.validation import Array
 
+STRIDES = (1, 2, 3, 4)
+"""Steps from window to window that are tried."""
+
 
 class Windows(NamedTuple):
     """The windows of the rows of a Jacobian.
@@ -95,7 +98,7 @@ def moving_axes(J: Array, shape: tuple[int, ...]) -> list[int]:
     return axes
 
 
-def windows_of(J: Array, shape: tuple[int, ...], size: tuple[int, ...] | None = None) -> Windows:
+def windows_of(J: Array, shape: tuple[int, ...]) -> Windows:
     """Find the windows of a Jacobian's rows by their extents; at the border they are cut.
 
     Parameters
@@ -103,8 +106,6 @@ def windows_of(J: Array, shape: tuple[int, ...], size: tuple[int, ...] | None = 
     J : (n_out, n)
     shape : tuple of int
         Of the map.
-    size : tuple of int, optional
-        Where an output reads one pixel of its window, as in max pooling: the window's size.
 
     Returns
     -------
@@ -117,15 +118,51 @@ def windows_of(J: Array, shape: tuple[int, ...], size: tuple[int, ...] | None = 
     >>> windows_of(np.array([[1.0, 0.0, 0.0], [0.0, 3.0, 4.0]]), (3,)).columns.tolist()
     [[-1, 0], [1, 2]]
     """
-    empty = ~(J != 0).any(axis=1)
     start, end = _extents(J, shape)
-    origin = start
-    if size is None:
-        size = tuple((end - start)[~empty].max(axis=0, initial=1).tolist())
-        origin = np.where((start == 0) & (end - start < size), end - np.array(size), start)
-    else:
-        origin = start // size * size
-    at = origin[:, None, :] + np.array(list(np.ndindex(size)))  # (n_out, taps, ndim)
+    empty = ~(J != 0).any(axis=1)
+    size = (end - start)[~empty].max(axis=0, initial=1)
+    cut_before = (start == 0) & (end - start < size)
+    return _at(np.where(cut_before, end - size, start), size, shape, empty)
+
+
+def pools_of(J: Array, shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Windows | None:
+    """Find the windows where each output reads one pixel of its own, as in max pooling.
+
+    They begin at a stride times the output's index: the stride that makes them the smallest.
+
+    Parameters
+    ----------
+    J : (n_out, n)
+    shape, out_shape : tuple of int
+        Of the map and the output, with as many axes.
+
+    Returns
+    -------
+    Windows or None
+        None where there are none.
+
+    Examples
+    --------
+    >>> J = np.eye(6)[[0, 3, 4]]  # the first of two, the second, the first
+    >>> pools_of(J, (6,), (3,)).columns.tolist()
+    [[0, 1], [2, 3], [4, 5]]
+    """
+    if ((J != 0).sum(axis=1) != 1).any():
+        return None
+    outputs = np.array(list(np.ndindex(out_shape)))  # (n_out, ndim)
+    read = np.stack(np.unravel_index((J != 0).argmax(axis=1), shape), axis=1)
+    offsets = np.stack([read - s * outputs for s in STRIDES])  # (strides, n_out, ndim)
+    best = np.ptp(offsets, axis=1).argmin(axis=0)  # (ndim,)
+    first = offsets.min(axis=1)[best, range(len(shape))]
+    size = np.ptp(offsets, axis=1)[best, range(len(shape))] + 1
+    empty = np.zeros(len(J), dtype=bool)
+    found = _at(outputs * np.array(STRIDES)[best] + first, size, shape, empty)
+    return found if found.axes else None
+
+
+def _at(origin: Array, size: Array, shape: tuple[int, ...], empty: Array) -> Windows:
+    """Return the windows of one size that begin there."""
+    at = origin[:, None, :] + np.array(list(np.ndindex(*size)))  # (n_out, taps, ndim)
     inside = ((at >= 0) & (at < shape)).all(axis=-1) & ~empty[:, None]
     flat = np.ravel_multi_index(np.moveaxis(np.where(inside[..., None], at, 0), -1, 0), shape)
-    return Windows(size, np.where(inside, flat, -1), inside.all(axis=1), empty)
+    return Windows(tuple(size.tolist()), np.where(inside, flat, -1), inside.all(axis=1), empty)

@@ -125,8 +125,11 @@ def corner_missing(e: Evidence) -> Iterator[Candidate]:
         others = [[c for c in t.corners if c != corner] for corner in t.corners]
         for gone in [*([c] for c in t.corners), *t.sides, outer, *others]:
             if len(gone) < len(t.corners):
-                text = f"not there: {t.named(gone)}"
-                yield from t.candidates("corner-missing", text, t.times(gone, 0))
+                text, P = f"not there: {t.named(gone)}", t.times(gone, 0)
+                if gone in others:
+                    why = f"{text}: the one that is left may have replaced them"
+                    yield from t.candidates("accumulation-lost", why, P)
+                yield from t.candidates("corner-missing", text, P)
 
 
 def corner_sign(e: Evidence) -> Iterator[Candidate]:
@@ -163,6 +166,17 @@ def corners_permuted(e: Evidence) -> Iterator[Candidate]:
         for places in permutations(range(n)) if n <= FEW else ():
             P = t.weights.reshape(-1, n)[:, places].reshape(t.weights.shape)
             yield from t.candidates("corners-swapped", f"the weights stand as {places}", P)
+
+
+def corner_at_another(e: Evidence) -> Iterator[Candidate]:
+    """What is due to one tap is given to another one."""
+    for t in _taps_of(e):
+        for here, there in permutations(t.corners, 2) if len(t.corners) <= 2 * FEW else ():
+            P = t.times([here], 0)
+            moved = t.weights.reshape(len(P), -1)[:, t.corners.index(here)]
+            P.reshape(len(P), -1)[:, t.corners.index(there)] += moved
+            text = f"the weight of {t.named([here])} stands at {t.named([there])}"
+            yield from t.candidates("off-by-one", text, P)
 
 
 def corner_factor(e: Evidence) -> Iterator[Candidate]:

@@ -28,9 +28,15 @@ def rounded(e: Evidence) -> Iterator[Candidate]:
         text = f"errors of up to {error:.1e} of the largest entry, of either sign"
         text += "; the round-off of float32 is 6e-8"
         yield Candidate("float32", text, e.N, "", LIKELY, FLOAT32)
-    elif FLOAT32 < error < FLOAT16 and e.wrong.sum() >= FEWEST and 0 < up < 1:
+    elif FLOAT32 < error < FLOAT16 and e.wrong.sum() >= FEWEST and _is_relative(e):
         text = f"errors of either sign, of up to {error:.0e} of the largest entry"
         yield Candidate("float32", f"{text}, as float16 makes", e.N, "", POSSIBLE, FLOAT16)
+
+
+def _is_relative(e: Evidence) -> bool:
+    """Whether the errors are of either sign, and of each entry's own size."""
+    relative = (e.A / np.where(e.depends, e.N, 1) - 1)[e.wrong & e.depends]
+    return bool(relative.min() < 0 < relative.max() and np.median(np.abs(relative)) < FLOAT16)
 
 
 def signs_of_entries(e: Evidence) -> Iterator[Candidate]:

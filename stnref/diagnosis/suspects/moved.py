@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,9 @@ def two_components_exchanged(e: Evidence) -> Iterator[Candidate]:
         two[[i, j]] = j, i
         what = f"exchanging [..., {i}] and [..., {j}]"
         yield from _moved(e, "xy-swapped", what, e.numbers[..., two])
+        if n % 2 == 0 and j < n // 2:  # columns of a matrix of two rows, flat
+            both = np.concatenate([two[: n // 2], two[: n // 2] + n // 2])
+            yield from _moved(e, "xy-swapped", f"{what}, in both rows", e.numbers[..., both])
     if n % 2 == 0 and len(e.shape) < 3:
         halves = np.roll(e.numbers, n // 2, axis=-1)
         yield from _moved(e, "xy-swapped", "exchanging its two halves along the last axis", halves)
@@ -166,7 +169,7 @@ def matrix_not_transposed(e: Evidence) -> Iterator[Candidate]:
 
 def elements_a_step_away(e: Evidence) -> Iterator[Candidate]:
     """A[:, k] = N[:, k + d] for a step d along one axis, or the same along two."""
-    axes = range(1, len(e.shape) - 1) if not e.is_coordinates else ()
+    axes = range(1, len(e.shape)) if len(e.shape) > 2 and not e.is_coordinates else ()
     for moved in [c for r in (1, 2) for c in combinations(axes, r)]:
         for s in STEPS:
             P = _shifted(e.N.T, e.k, e.shape, moved, s).T
@@ -195,17 +198,15 @@ def _shifted(rows: Array, at: Array, shape: Sequence[int], axes: Sequence[int], 
 
 def stride_ignored(e: Evidence) -> Iterator[Candidate]:
     """Forward's windows begin at stride times (i, j), backward's at (i, j)."""
-    inner = slice(1, -1)
-    if e.is_coordinates or len(e.out_shape) < 3:
-        return
-    for stride in STRIDES:
+    layouts = (slice(1, -1), slice(2, None)) if len(e.out_shape) > 2 else ()  # channels last, first
+    for inner, stride in product(layouts, STRIDES) if not e.is_coordinates else ():
         other = e.o.copy()
         other[:, inner] //= stride
         P = e.N[np.ravel_multi_index(tuple(other.T), e.out_shape)]
         P[(e.o[:, inner] % stride).any(axis=1)] = np.nan  # between two of forward's windows
         text = f"output [.., i, j, ..] has the entries of output [.., i/{stride}, j/{stride}, ..]"
         yield from _elsewhere(e, "off-by-one", text, P)
-        if e.is_map and len(e.spatial) == len(e.out_shape) - 2:
+        if e.is_map and e.spatial == list(range(len(e.shape)))[inner]:
             rows, columns = np.nonzero(e.N)
             at = e.k[columns]
             at[:, e.spatial] -= e.o[rows, inner] * (stride - 1)
@@ -225,7 +226,7 @@ def moved_within_the_window(e: Evidence) -> Iterator[Candidate]:
     w = e.windows
     if w is None or not e.is_map or e.has_grid or len(e.spatial) != 2:
         return
-    taps = np.nan_to_num(w.of(e.N))
+    taps = w.of(e.N)
     rows, columns = (a + 1 for a in e.spatial)
     flat = taps.reshape(len(taps), -1)
     changes = [
@@ -236,7 +237,7 @@ def moved_within_the_window(e: Evidence) -> Iterator[Candidate]:
     ]
     if taps.shape[rows] == taps.shape[columns]:
         changes.insert(0, ("hw-swapped", "transposed", taps.swapaxes(rows, columns)))
-    if (flat != 0).sum(axis=1).max() == 1:  # as in max pooling
+    if w.full.all() and (flat != 0).sum(axis=1).max() == 1:  # as in max pooling
         first = np.eye(flat.shape[1])[0] * flat.sum(axis=1, keepdims=True)
         changes.append(("wrong-place", "all at the first pixel", first))
     for cause, what, moved in changes:

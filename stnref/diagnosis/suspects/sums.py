@@ -30,28 +30,36 @@ def _cause(e: Evidence, axis: int) -> str:
 
 
 def only_one_counts(e: Evidence) -> Iterator[Candidate]:
-    """Of the outputs only one along an axis, or along several, counts."""
-    counted = e.o[e.given.any(axis=1)]
-    axes = [a for a in range(len(e.out_shape)) if _is_summed(e, a) and np.ptp(counted[:, a]) == 0]
+    """Of the outputs only one along an axis, or along several, counts, for some components."""
+    own = np.ones(len(e.k), dtype=bool)
+    if e.shape and not e.is_map:  # the components that are wrong: x may be right where y is not
+        own = np.isin(e.k[:, -1], e.k[e.wrong.any(axis=0), -1])
+    counted = e.o[e.given[:, own].any(axis=1)]
+    right = own if own.all() else ~own  # if these are not summed, it is not a sum that was cut
+    summed = [a for a in range(len(e.out_shape)) if _is_summed(e, a, right)]
+    axes = [a for a in summed if len(counted) and np.ptp(counted[:, a]) == 0]
     if axes:
         only = counted[0, axes]
         text = " and ".join(f"number {i} along axis {a}" for a, i in zip(axes, only, strict=True))
-        cause, P = _cause(e, axes[-1]), e.N * (e.o[:, axes] == only).all(axis=1)[:, None]
+        text = f"of the outputs only {text} counts"
+        cause, lost = _cause(e, axes[-1]), (e.o[:, axes] != only).any(axis=1)[:, None]
+        where = "" if own.all() else f"[..., {np.unique(e.k[own, -1]).tolist()}]"
+        if e.is_coordinates and where:
+            where = " and ".join(AXES[c] for c in np.unique(e.k[own, -1]))
+        P = np.where(lost & own, 0, e.N)
         if (
             cause == "bias-sum"
             and len(e.shape) > 1
             and (only == np.array(e.out_shape)[axes] - 1).all()
         ):
-            yield Candidate(
-                "accumulation-lost", f"of the outputs only the last, {text}, is left", P
-            )
-        yield Candidate(cause, f"of the outputs only {text} counts", P)
+            yield Candidate("accumulation-lost", f"{text}: the last, which is left", P, where)
+        yield Candidate(cause, text, P, where)
 
 
-def _is_summed(e: Evidence, axis: int) -> bool:
-    """Whether an element is read by several outputs along the axis."""
+def _is_summed(e: Evidence, axis: int, columns: Mask | slice = slice(None)) -> bool:
+    """Whether one of these elements is read by several outputs along the axis."""
     others = tuple(a for a in range(len(e.out_shape)) if a != axis)
-    read = e.depends.reshape(*e.out_shape, -1).any(axis=others)  # (n along the axis, elements)
+    read = e.depends[:, columns].reshape(*e.out_shape, -1).any(axis=others)  # (axis, elements)
     return bool(read.sum(axis=0).max() > 1)
 
 
@@ -65,17 +73,6 @@ def every_one_is_the_sum(e: Evidence) -> Iterator[Candidate]:
             P = sums.reshape(e.N.shape) * np.any(e.given, axis=1)[:, None]
             text = f"every output counts as if it were the sum along axis {axis} of the output"
             yield Candidate(_cause(e, axis), text, P)
-
-
-def component_not_summed(e: Evidence) -> Iterator[Candidate]:
-    """Of the outputs only the first or the last along an axis counts, for one coordinate."""
-    ends = [(a, i) for a, n in enumerate(e.out_shape) if n > 1 for i in (0, n - 1)]
-    for c in range(e.shape[-1]) if e.is_coordinates else ():
-        own = e.k[:, -1] == c
-        for axis, i in ends if not e.wrong[:, ~own].any() else ():
-            P = np.where(own & (e.o[:, axis] != i)[:, None], 0, e.N)
-            text = f"of the outputs only number {i} along axis {axis} counts"
-            yield Candidate(_cause(e, axis), text, P, AXES[c])
 
 
 # -------------------------------------------------------------------------- entries lost
@@ -123,11 +120,12 @@ def window_ends_early(e: Evidence) -> Iterator[Candidate]:
         yield Candidate("off-by-one", text, w.jacobian(taps, len(e.k)))
 
 
-def only_the_diagonal(e: Evidence) -> Iterator[Candidate]:
-    """Of a dense Jacobian only the elements' own outputs are there."""
+def direct_path_forgotten(e: Evidence) -> Iterator[Candidate]:
+    """Of a sum x + f(x) the x is forgotten; or of a dense Jacobian all but the diagonal."""
     if e.shape == e.out_shape and e.depends.sum() > len(e.o):
-        P = np.diag(np.diag(e.N))
-        yield Candidate("path-missing", "only the diagonal of the Jacobian is there", P)
+        one = np.eye(len(e.o))
+        yield Candidate("path-missing", "the input itself, added to the output, is lost", e.N - one)
+        yield Candidate("path-missing", "only the diagonal of the Jacobian is there", e.N * one)
 
 
 def term_forgotten(e: Evidence) -> Iterator[Candidate]:
@@ -149,7 +147,8 @@ def term_forgotten(e: Evidence) -> Iterator[Candidate]:
 def branch_forgotten(e: Evidence) -> Iterator[Candidate]:
     """Most of what an output depends on gets nothing: a whole branch is not there."""
     share = (e.depends & ~e.given).sum() / max(1, e.depends.sum())
-    if e.is_map and len(e.J) > 1 and share > A_BRANCH and (e.wrong & e.given).any():
+    partly = (e.wrong & e.given).any() and not (e.given & ~e.depends).any()
+    if e.is_map and len(e.J) > 1 and share > A_BRANCH and partly:
         text = f"{share:.0%} of what outputs depend on gets zero: a branch has no backward"
         yield Candidate("path-missing", text, e.A, "", POSSIBLE)
 
