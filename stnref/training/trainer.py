@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from stnref.data.distortions import Distorted
 from stnref.nn import (
-    SGD,
-    Adam,
+    Optimizer,
     Params,
     Sequential,
     clip_gradient_norm,
@@ -49,6 +48,7 @@ class Recipe:
     ----------
     epochs, batch : int
         Passes over the training set, and pictures in a batch.
+    optimizer : Optimizer
     rate : float
         Peak learning rate.
     schedule : callable
@@ -61,7 +61,7 @@ class Recipe:
 
     epochs: int
     batch: int
-    optimizer: SGD | Adam
+    optimizer: Optimizer
     rate: float
     schedule: Schedule
     multipliers: Mapping[str, float]

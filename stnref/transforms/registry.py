@@ -3,6 +3,8 @@
 Each is a chain of pairs that end in a grid: a matrix from its parameters, then the grid of
 that matrix; or the displacements of control points, spread by a basis, added to the target
 grid. At the identity parameters both give the target grid bit by bit.
+
+Derivation: ``docs/derivations/grid_generator.md``, equation G1.
 """
 
 from __future__ import annotations
