@@ -397,7 +397,7 @@ KERNELS: dict[str, tuple[int, Callable[..., Number], Callable[..., Number]]] = {
 
 
 def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
-    """The m of equation 3's sum over m for which k(x - m) is not zero, and a few more.
+    """The m of equation 3's sum over m for which k(x - m) or its slope may differ from zero.
 
     Parameters
     ----------
@@ -415,10 +415,10 @@ def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
     Examples
     --------
     >>> list(lattice_points(2.25, 1))
-    [1, 2, 3, 4]
+    [2, 3]
     """
     cell = floor(shadow(x))
-    return range(cell - support, cell + support + 2)
+    return range(cell - support + 1, cell + support + 1)
 
 
 def _terms(
