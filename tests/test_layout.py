@@ -1,7 +1,7 @@
 """The rooms of the package: imports go down the list and never up, and tests mirror modules."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -33,14 +33,17 @@ def _room(module: str) -> str:
     return module.removeprefix("stnref.").split(".")[0]
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Yield the modules of the package that a module imports, anywhere in it."""
+@cache
+def _imports(path: Path) -> set[str]:
+    """Return the modules of the package that a module imports, anywhere in it."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in MODULES)
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            for name in (f"{node.module}.{alias.name}" for alias in node.names):
-                yield name if name in MODULES else node.module
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & set(MODULES) or {node.module}
+    return found & set(MODULES)
 
 
 def test_every_room_has_its_place_in_the_list() -> None:
