@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from stnref.pairs import Pair
 from stnref.validation import Array, expect_needs
 
 Params = Mapping[str, Array]
@@ -180,7 +181,10 @@ def parametric_backward(
 
 
 class Stateless:
-    """A pair without parameters as a layer; the subclasses name the pair."""
+    """A pair without parameters as a layer; the subclasses give the pair."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
         """Return no parameters."""
@@ -188,17 +192,11 @@ class Stateless:
 
     def forward(self, X: ArrayLike, params: Params | None = None) -> tuple[Array, Any]:
         """Return the output and the cache."""
-        return self._forward(X)
+        return self.pair.forward(X)
 
     def backward(
         self, dY: ArrayLike, cache: Any, *, needs: Collection[str] = NEEDS
     ) -> tuple[Array | None, Params]:
         """Return dX, or None, and no gradients."""
         expect_needs(needs, NEEDS)
-        return (self._backward(dY, cache) if "X" in needs else None), {}
-
-    def _forward(self, X: ArrayLike) -> tuple[Array, Any]:
-        raise NotImplementedError
-
-    def _backward(self, dY: ArrayLike, cache: Any) -> Array:
-        raise NotImplementedError
+        return (self.pair.backward(dY, cache) if "X" in needs else None), {}
