@@ -1,8 +1,8 @@
 """Explain: which mistake gives exactly what backward gave?
 
-Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A, comes
-out, in all entries to round-off, it is a finding. How certain it is, is decided here for all of
-them: few or equal entries say little, and where two mistakes give the same on these inputs no
+Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A,
+comes out, in all entries to round-off, it is a finding. How certain it is, is decided here for all
+of them: few or equal entries say little, and where two mistakes give the same on these inputs no
 test can tell them apart.
 """
 
@@ -17,6 +17,7 @@ from stnref.diagnosis.evidence import Evidence
 from stnref.diagnosis.shrink import is_small, shrink
 from stnref.diagnosis.suspects import COSTLY, SUSPECTS, Candidate, Suspect
 from stnref.diagnosis.suspects.candidate import CERTAIN, as_text
+from stnref.diagnosis.suspects.factors import nothing_comes_back
 from stnref.gradcheck import Finding, Jacobians, Problem, UseError, jacobians
 
 COUNTS = ((8, 0.99), (4, 0.95), (2, 0.85), (1, 0.7))
@@ -108,8 +109,19 @@ def _finding(e: Evidence, where: str) -> Finding:
 
 
 def matches(e: Evidence) -> list[Candidate]:
-    """Return the candidates that explain A, the likeliest first."""
-    found = list(_fitting(e, SUSPECTS))
+    """Return the candidates that explain A, the likeliest first.
+
+    Parameters
+    ----------
+    e : Evidence
+
+    Returns
+    -------
+    list of Candidate
+        Of equally certain ones the simplest first. A gradient that is zero everywhere has one
+        name: it would fit whatever takes values away.
+    """
+    found = list(_fitting(e, SUSPECTS if e.given.any() else [nothing_comes_back]))
     if all(c.certainty < CERTAIN or np.isnan(c.P[e.wrong]).any() for c in found):
         found += _fitting(e, COSTLY)
     return sorted(found, key=lambda c: -certainty(e, c))
@@ -123,14 +135,35 @@ def _fitting(e: Evidence, suspects: Iterable[Suspect]) -> Iterator[Candidate]:
 
 
 def fits(e: Evidence, c: Candidate) -> bool:
-    """Whether A is what the mistake would give, and N is not, wherever it says something."""
+    """Whether A is what the mistake would give, and N is not, wherever it says something.
+
+    Parameters
+    ----------
+    e : Evidence
+    c : Candidate
+
+    Returns
+    -------
+    bool
+    """
     said = ~np.isnan(c.P)
     off = np.abs(e.A - c.P) > max(e.tolerance, c.rounding) * e.scale
     return bool((e.wrong & said).any() and not (off & said).any())
 
 
 def certainty(e: Evidence, c: Candidate) -> float:
-    """Return how certain a candidate is that fits, by how many different entries say so."""
+    """Return how certain a candidate is that fits, by how many different entries say so.
+
+    Parameters
+    ----------
+    e : Evidence
+    c : Candidate
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
     said = e.wrong & ~np.isnan(c.P)
     entries = np.round(np.stack([e.A[said], e.N[said]]) / e.scale, 6)
     different = np.unique(entries, axis=1).shape[1]
