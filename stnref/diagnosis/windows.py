@@ -52,10 +52,11 @@ class Windows(NamedTuple):
         return np.where(self.columns >= 0, U.ravel()[self.columns], np.nan)
 
     def jacobian(self, taps: Array, n: int) -> Array:
-        """Return the Jacobian (n_out, n) that has these taps."""
-        J = np.zeros((len(taps), n))
+        """Return the Jacobian (n_out, n) that has these taps; NaN where none of them is known."""
+        J, taps = np.zeros((len(taps), n)), taps.reshape(len(taps), -1)
         rows, tap = np.nonzero(self.columns >= 0)
-        J[rows, self.columns[rows, tap]] = taps.reshape(len(taps), -1)[rows, tap]
+        J[rows, self.columns[rows, tap]] = taps[rows, tap]
+        J[np.isnan(taps).all(axis=1) & ~self.empty] = np.nan
         return J
 
 
