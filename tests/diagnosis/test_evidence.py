@@ -9,8 +9,8 @@ from tests.diagnosis.made_up import of_matrix, right
 KINDS = [
     ("sample U", "is_map has_grid", [7, 6]),
     ("sample points", "is_coordinates has_grid", [7, 6]),
-    ("splat image", "is_map has_grid is_splat", [5, 4]),
-    ("splat points", "is_coordinates has_grid is_splat", [5, 4]),
+    ("splat image", "is_map has_grid is_splat", [7, 6]),
+    ("splat points", "is_coordinates has_grid is_splat", [7, 6]),
     ("strided X", "is_map", [9, 7]),
     ("strided W", "", [9, 7]),
     ("pool X", "is_map", [6, 4]),

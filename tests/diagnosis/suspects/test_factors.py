@@ -15,6 +15,7 @@ CASES = [
     Case(factors.sign_flipped, "sample points", times(1, -1), "sign", "for y, else 1"),
     Case(factors.sign_flipped, "sample points", times(-2, 1), "sign", "a sign, and a factor"),
     Case(factors.factor_of_an_axis, "sample points", times(1 / X, 1 / Y), "pixel-factor"),
+    Case(factors.factor_of_an_axis, "splat points", times(1 / X, 1 / Y), "pixel-factor"),
     Case(factors.factor_of_an_axis, "sample points", times(1, Y), "pixel-factor", "for y"),
     Case(factors.factor_of_an_axis, "sample points", times(1 - 1 / W, 1 - 1 / H), "corner-factor"),
     Case(factors.factor_of_an_axis, "sample points", times(Y / X, X / Y), "hw-swapped"),

@@ -38,6 +38,10 @@ def _one_less(taps: Array) -> Array:
     return taps * np.array([1, 1, 0])[:, None]
 
 
+def _one_is_lost(taps: Array) -> Array:
+    return taps * (np.arange(9) > 0).reshape(3, 3, 1)
+
+
 def _the_sampler(e: Evidence) -> Array:
     return right("sample U").N
 
@@ -55,6 +59,7 @@ CASES = [
     Case(sums.term_forgotten, "dense X", _all_but(1, 2), "path-missing", "outputs [..., 2]"),
     Case(sums.branch_forgotten, "moved U", _the_sampler, "path-missing"),
     Case(sums.sampled_part_lost, "moved U", lambda e: e.N - _the_sampler(e), "path-missing"),
+    Case(sums.sampled_part_lost, "strided X", in_windows(_one_is_lost), ""),
 ]
 
 
