@@ -144,8 +144,9 @@ class Evidence:
 
     @cached_property
     def sizes(self) -> list[int]:
-        """(W, H) of the map, in the order of (x, y)."""
-        return [self.problem.inputs[self.map or 0].shape[a] for a in reversed(self.spatial)]
+        """(W, H) of the map, or of the canvas, in the order of (x, y)."""
+        shape = self.out_shape if self.is_splat else self.problem.inputs[self.map or 0].shape
+        return [shape[a] for a in reversed(self.spatial)]
 
     @cached_property
     def windows(self) -> Windows | None:

@@ -67,7 +67,7 @@ def _extents(J: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     along = [reads.any(axis=tuple(b for b in axes if b != a)) for a in axes]  # (n, shape[a]) each
     starts = [r.argmax(axis=1) for r in along]
     ends = [r.shape[1] - r[:, ::-1].argmax(axis=1) for r in along]
-    return np.array(starts).T.reshape(len(J), -1), np.array(ends).T.reshape(len(J), -1)
+    return np.array(starts).T.reshape(-1, len(shape)), np.array(ends).T.reshape(-1, len(shape))
 
 
 def moving_axes(J: Array, shape: tuple[int, ...]) -> list[int]:
@@ -94,7 +94,7 @@ def moving_axes(J: Array, shape: tuple[int, ...]) -> list[int]:
         extent = end - start
         cut = extent < extent.max(initial=0)
         moves = len(set(start.tolist())) > 1 and len(set(end.tolist())) > 1
-        if moves and extent.max() > 1 and ((start == 0) | (end == shape[axis]))[cut].all():
+        if moves and extent.max(initial=0) > 1 and ((start == 0) | (end == shape[axis]))[cut].all():
             axes.append(axis)
     return axes
 

@@ -80,6 +80,14 @@ def gradient_where_none_is_due(e: Evidence) -> Iterator[Candidate]:
         yield Candidate("outside-gradient", text, e.A, "", LIKELY)
 
 
+def flat_units_get_gradient(e: Evidence) -> Iterator[Candidate]:
+    """No output depends on some elements, as behind a unit that is off, and they get gradient."""
+    extra, dead = e.wrong & ~e.depends, ~e.depends.any(axis=0)
+    if not e.has_grid and len(e.out_shape) <= 2 and not (e.wrong & e.depends).any() and extra.any():
+        text = f"forward is flat at {int(dead.sum())} elements, as {places(e.k[dead])}"
+        yield Candidate("relu-mask", f"{text}, and gradient passes where it is flat", e.A)
+
+
 def mask_of_relu(e: Evidence) -> Iterator[Candidate]:
     """Of an elementwise function whose slope is 0 or 1 here and there, the mask is another."""
     if e.shape != e.out_shape or ((e.depends | e.given) & ~np.eye(len(e.k), dtype=bool)).any():

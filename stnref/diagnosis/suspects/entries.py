@@ -42,7 +42,7 @@ def _is_relative(e: Evidence) -> bool:
 def signs_of_entries(e: Evidence) -> Iterator[Candidate]:
     """Some entries have the other sign, or most of those that are wrong."""
     opposite = e.wrong & ~e.differs(e.A, -e.N)
-    share = opposite.sum() / e.wrong.sum()
+    share = opposite.sum() / max(1, e.wrong.sum())
     if share == 1:
         ins, outs = places(e.k[e.wrong.any(axis=0)]), places(e.o[e.wrong.any(axis=1)])
         text = f"the share of outputs {outs} in {ins} has the other sign"

@@ -67,6 +67,8 @@ def _factors_of(e: Evidence) -> Factors | None:
             if not axes and e.is_coordinates:
                 ratios = {(a,): ratios[()] for a in range(e.shape[-1])}
             off = {key: r for key, r in ratios.items() if abs(r - 1) > SAME}
+            if len(off) > len(AXES) and len(set(np.round(list(off.values()), 9))) == len(off):
+                return None  # as many factors as components explain nothing
             return Factors(off, P, _words(e, off, len(ratios))) if off else None
     return None
 
@@ -198,9 +200,10 @@ def factors_of_two_sizes(e: Evidence) -> Iterator[Candidate]:
         return
     if len(r) == 2 and abs(r[0] * r[1] - 1) < SAME:
         yield f.candidate("hw-swapped", "one is the other's inverse, as when H stands for W")
-    elif whole(1 / np.abs(r - 1)) or whole(1 / np.abs(1 / r - 1)):
+        return
+    if whole(1 / np.abs(r - 1)) or whole(1 / np.abs(1 / r - 1)):
         yield f.candidate("corner-factor", "of the form n / (n - 1)")
-    elif any(whole(2 * x) for x in (r, 1 / r, np.sqrt(r), 1 / np.sqrt(r))):
+    if any(whole(2 * x) for x in (r, 1 / r, np.sqrt(r), 1 / np.sqrt(r))):
         what = "halves of whole numbers, their squares or inverses, as (W - 1)/2 and (H - 1)/2"
         yield f.candidate("pixel-factor", what)
 
@@ -208,7 +211,7 @@ def factors_of_two_sizes(e: Evidence) -> Iterator[Candidate]:
 def mean_over_batch(e: Evidence) -> Iterator[Candidate]:
     """A mean in place of a sum, or the reverse: over the batch, by itself or with other axes."""
     f = _factors_of(e)
-    if f is None or len(f.values) != 1:
+    if f is None or len(f.values) != 1 or f.where:
         return
     vector = len(e.shape) == 1 and e.shape == e.out_shape  # its only axis is no batch
     first = e.problem.inputs[0].shape

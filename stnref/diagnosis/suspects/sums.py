@@ -93,16 +93,23 @@ def written_over(e: Evidence) -> Iterator[Candidate]:
     left: there one reader is enough.
     """
     lost = _lost(e)
-    if lost is None or e.is_coordinates or not (e.is_map or e.is_splat):
+    if lost is None or e.is_coordinates or not e.is_map or e.is_splat:
         return
     readers, lossy = e.depends.sum(axis=0), lost.any(axis=0)
-    shared, kept = lossy & (readers > 1), (e.given & e.depends).any(axis=0)
+    shared, alone = lossy & (readers > 1), (readers == 1) & ~lossy
+    kept = e.given & e.depends
+    # Of those that read an element the last one is left, unless a zero was written after it.
+    last = kept | (np.cumsum(e.depends[::-1], axis=0)[::-1] > 1) | ~e.depends
     if e.has_grid:
-        at, last = e.k[:, e.spatial], np.array(e.shape)[e.spatial] - 1
-        lossy = lossy & ~((at == 0) | (at == last)).any(axis=1)
-    if shared.any() and (shared & kept)[lossy].all():
+        at, end = e.k[:, e.spatial], np.array(e.shape)[e.spatial] - 1
+        lossy = lossy & ~((at == 0) | (at == end)).any(axis=1)
+    if (
+        shared.any()
+        and (shared & kept.any(axis=0))[lossy].all()
+        and (alone.any() or last[:, lossy].all())
+    ):
         text = "elements that several outputs read have a part of their sum only, as "
-        text += f"{places(e.k[shared])}; those with one reader are right"
+        text += f"{places(e.k[shared])}; {int(alone.sum())} with one reader are right"
         yield Candidate("accumulation-lost", text, np.where(lost, e.A, e.N), "", LIKELY)
 
 
@@ -156,7 +163,7 @@ def branch_forgotten(e: Evidence) -> Iterator[Candidate]:
 def sampled_part_lost(e: Evidence) -> Iterator[Candidate]:
     """Dense rows are right but for the pixels around one point: what the sampler reads is lost."""
     wrong = e.wrong.any(axis=1)
-    if not e.is_map or len(e.J) < 2:
+    if not e.is_map or len(e.J) < 2 or e.windows is not None:
         return
     extents = np.array(windows_of(e.wrong[wrong], e.shape).size)[e.spatial]
     dense = (e.given.sum(axis=1) >= DENSE)[wrong]

@@ -40,6 +40,8 @@ CASES = [
     Case(border.cut_windows_wrong, "sample points", _clipped, "outside-gradient", "read none"),
     Case(border.cut_windows_wrong, "sample U", _truncated, "off-by-one", "is not floor"),
     Case(border.gradient_where_none_is_due, "sample points", _outside_too, "outside-gradient"),
+    Case(border.flat_units_get_gradient, "relu X", _mask(1), "relu-mask", "forward is flat at"),
+    Case(border.flat_units_get_gradient, "tanh X", lambda e: e.N + 1 - np.eye(len(e.N)), ""),
     Case(border.mask_of_relu, "relu X", _mask(1), "relu-mask", "forward is flat at"),
     Case(border.mask_of_relu, "relu X", lambda e: np.eye(20) - e.N, "relu-mask", "nowhere else"),
     Case(border.mask_of_relu, "relu X", _mask(1, 0), "relu-mask", "% of the units"),
