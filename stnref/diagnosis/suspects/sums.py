@@ -98,16 +98,14 @@ def written_over(e: Evidence) -> Iterator[Candidate]:
     readers, lossy = e.depends.sum(axis=0), lost.any(axis=0)
     shared, alone = lossy & (readers > 1), (readers == 1) & ~lossy
     kept = e.given & e.depends
-    # Of those that read an element the last one is left, unless a zero was written after it.
-    last = kept | (np.cumsum(e.depends[::-1], axis=0)[::-1] > 1) | ~e.depends
     if e.has_grid:
         at, end = e.k[:, e.spatial], np.array(e.shape)[e.spatial] - 1
         lossy = lossy & ~((at == 0) | (at == end)).any(axis=1)
-    if (
-        shared.any()
-        and (shared & kept.any(axis=0))[lossy].all()
-        and (alone.any() or last[:, lossy].all())
-    ):
+    # A pass over the outputs leaves the last one that reads an element, one over taps the first.
+    others = [np.cumsum(e.depends[::s], axis=0)[::s] > 1 for s in (1, -1)]
+    in_turn = any((kept | ~e.depends | other)[:, lossy].all() for other in others)
+    partly = shared.any() and (shared & kept.any(axis=0))[lossy].all()
+    if partly and (alone.any() or in_turn):
         text = "elements that several outputs read have a part of their sum only, as "
         text += f"{places(e.k[shared])}; {int(alone.sum())} with one reader are right"
         yield Candidate("accumulation-lost", text, np.where(lost, e.A, e.N), "", LIKELY)
