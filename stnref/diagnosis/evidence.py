@@ -79,10 +79,13 @@ class Evidence:
         shape = self.problem.inputs[i].shape
         if len(shape) < 2 or shape[-1] not in (2, 3):
             return False
-        needs = (self.J[i] != 0).reshape(len(self.o), -1, shape[-1]).any(axis=-1)
-        return bool(
-            needs.sum(axis=1).max() <= 1 and len(self.o) / needs.shape[1] in (1, *self.out_shape)
-        )
+        J = self.J[i].reshape(len(self.o), -1, shape[-1])  # (n_out, positions, 2 or 3)
+        together = (J != 0).sum(axis=-1).max(initial=0) > 1
+        # Without a map x and y are apart, each with one slope; not so of what is elementwise.
+        slopes = [np.unique(np.round(J[..., a][J[..., a] != 0], 9)) for a in range(shape[-1])]
+        alone = (J != 0).any(axis=-1).sum(axis=1).max(initial=0) <= 1
+        channels = len(self.o) / J.shape[1] in (1, *self.out_shape)
+        return bool(alone and channels and (together or max(map(len, slopes)) == 1))
 
     @cached_property
     def _splatted(self) -> list[bool]:
