@@ -8,8 +8,10 @@ outputs share, but for their channels; a map is read through windows that move a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,15 @@ class Evidence:
         The largest entry of both.
     wrong, depends, given : (n_out, n) of bool
         Where they differ; where the output does depend on the element; where A is not zero.
+    is_coordinates, is_map, is_splat, has_grid : bool
+        Whether the input is coordinates, of a sampler or of pixels that are splatted; whether it
+        is the map; whether pixels are splatted at all; whether coordinates say what is read.
+    map : int or None
+        The input that is read through windows; else one with as many axes as the output.
+    windows : Windows or None
+        Those; of a max pool too, which reads one pixel of each.
+    spatial : list of int
+        The axes of rows and columns of the map: windows move along them; else the inner ones.
     """
 
     def __init__(
@@ -62,104 +73,20 @@ class Evidence:
         self.numbers = np.arange(self.N.shape[1]).reshape(self.shape)
         self.o, self.k = indices(self.out_shape), indices(self.shape)
         self._slopes: dict[int, Array] = {}
-
-    def differs(self, a: Array, b: Array | float) -> Mask:
-        """Where two arrays differ by more than the tolerance; NaN does not."""
-        return np.asarray(np.abs(a - b) > self.tolerance * self.scale)
-
-    # ------------------------------------------------------------------- what the inputs are
-
-    @cached_property
-    def coordinates(self) -> list[bool]:
-        """For each input whether it is coordinates, of a sampler or of pixels that are splatted."""
-        return [self._one_position_each(i) or s for i, s in enumerate(self._splatted)]
-
-    def _one_position_each(self, i: int) -> bool:
-        """Whether each output needs one position, shared by the channels of one place at most."""
-        shape = self.problem.inputs[i].shape
-        if len(shape) < 2 or shape[-1] not in (2, 3):
-            return False
-        J = self.J[i].reshape(len(self.o), -1, shape[-1])  # (n_out, positions, 2 or 3)
-        together = (J != 0).sum(axis=-1).max(initial=0) > 1
-        # Without a map x and y are apart, each with one slope; not so of what is elementwise.
-        slopes = [np.unique(np.round(J[..., a][J[..., a] != 0], 9)) for a in range(shape[-1])]
-        alone = (J != 0).any(axis=-1).sum(axis=1).max(initial=0) <= 1
-        channels = len(self.o) / J.shape[1] in (1, *self.out_shape)
-        return bool(alone and channels and (together or max(map(len, slopes)) == 1))
-
-    @cached_property
-    def _splatted(self) -> list[bool]:
-        """For each input whether it says where another one's values land: in windows."""
-        inputs, ndim = self.problem.inputs, len(self.out_shape)
-        values = [
-            self._scales(i) and bool(moving_axes(N.T, self.out_shape)) for i, N in enumerate(self.J)
-        ]
-        return [
-            a.ndim == ndim
-            and a.shape[:-1] != self.out_shape[:-1]
-            and not self._scales(i)
-            and any(v and b.shape[:-1] == a.shape[:-1] for v, b in zip(values, inputs, strict=True))
-            for i, a in enumerate(inputs)
-        ]
-
-    def _scales(self, i: int) -> bool:
-        """Whether twice the input gives twice the output, as twice an image does."""
-        twice = self.problem.at(i, 2 * self.problem.inputs[i]).out
-        return bool(np.allclose(twice, 2 * self.problem.out))
-
-    @cached_property
-    def map(self) -> int | None:
-        """The input that is read through windows; else one with as many axes as the output."""
-        ndim, inputs = len(self.out_shape), self.problem.inputs
-        others = [i for i in range(len(inputs)) if not self.coordinates[i]]
-        others.sort(key=lambda i: i != self.which)
-        moving = [i for i in others if moving_axes(self.J[i], inputs[i].shape)]
-        return next(iter(moving + [i for i in others if inputs[i].ndim == ndim >= 4]), None)
+        roles = find_roles(problem, which, self.J)
+        self.is_coordinates, self.is_splat, self.has_grid, self.map = roles[:4]
+        self.windows, self.spatial = roles.windows, roles.spatial
+        self.is_map = self.map == which
 
     @property
-    def is_coordinates(self) -> bool:
-        """Whether the input in question is coordinates."""
-        return self.coordinates[self.which]
-
-    @property
-    def is_splat(self) -> bool:
-        """Whether pixels are pushed to places: the windows are those of the output."""
-        return any(self._splatted)
-
-    @property
-    def is_map(self) -> bool:
-        """Whether the input in question is the map."""
-        return self.map == self.which
-
-    @property
-    def has_grid(self) -> bool:
-        """Whether coordinates say where the outputs read the map."""
-        return len(self.coordinates) > 1 and any(self.coordinates)
-
-    @cached_property
-    def spatial(self) -> list[int]:
-        """The axes of rows and columns of the map: windows move along them; else the inner ones."""
-        if self.map is None:
-            return []
-        shape = self.problem.inputs[self.map].shape
-        pools = self.windows.axes if self.windows else []
-        return moving_axes(self.J[self.map], shape) or pools or list(range(1, len(shape) - 1))
-
-    @cached_property
     def sizes(self) -> list[int]:
         """(W, H) of the map, or of the canvas, in the order of (x, y)."""
         shape = self.out_shape if self.is_splat else self.problem.inputs[self.map or 0].shape
         return [shape[a] for a in reversed(self.spatial)]
 
-    @cached_property
-    def windows(self) -> Windows | None:
-        """The windows through which outputs read the map; of a max pool too, which reads one."""
-        if self.map is None:
-            return None
-        J, shape = self.J[self.map], self.problem.inputs[self.map].shape
-        if moving_axes(J, shape):
-            return windows_of(J, shape)
-        return pools_of(J, shape, self.out_shape) if len(shape) == len(self.out_shape) else None
+    def differs(self, a: Array, b: Array | float) -> Mask:
+        """Where two arrays differ by more than the tolerance; NaN does not."""
+        return np.asarray(np.abs(a - b) > self.tolerance * self.scale)
 
     @cached_property
     def reads(self) -> Mask:
@@ -177,12 +104,78 @@ class Evidence:
             v[..., a] = 1
             maps = self.rng.standard_normal((2 * taps, *self.problem.inputs[self.map].shape))
             V_x = [self.problem.at(self.map, U).tangent(self.which, v) for U in maps]
-            read = np.stack(
-                [np.nan_to_num(w.read(U)) for U in maps], axis=1
-            )  # (n_out, 2 taps, taps)
+            read = np.nan_to_num(np.stack([w.read(U) for U in maps], axis=1))
             slopes = np.linalg.pinv(read) @ np.array(V_x).T[:, :, None]
             self._slopes[a] = slopes.reshape(-1, *w.size)
         return self._slopes[a]
+
+
+class Roles(NamedTuple):
+    """What the inputs are, see `Evidence`."""
+
+    is_coordinates: bool
+    is_splat: bool
+    has_grid: bool
+    map: int | None
+    windows: Windows | None
+    spatial: list[int]
+
+
+def find_roles(problem: Problem, which: int, J: Sequence[Array]) -> Roles:
+    """Read off the numerical Jacobians what the inputs are.
+
+    Parameters
+    ----------
+    problem : Problem
+    which : int
+        The input in question.
+    J : sequence of (n_out, n) arrays
+        By all inputs.
+
+    Returns
+    -------
+    Roles
+    """
+    out, shapes = problem.out.shape, [a.shape for a in problem.inputs]
+    scales = [_scales(problem, i) for i in range(len(J))]
+    lands = [scales[i] and moving_axes(N.T, out) for i, N in enumerate(J)]
+    values = [shape[:-1] for shape, moves in zip(shapes, lands, strict=True) if moves]
+    splatted = [
+        len(s) == len(out) and not scales[i] and s[:-1] in values and s[:-1] != out[:-1]
+        for i, s in enumerate(shapes)
+    ]
+    positions = [_one_position_each(N, s, out) for N, s in zip(J, shapes, strict=True)]
+    positions = [a or b for a, b in zip(positions, splatted, strict=True)]
+    others = [i for i in sorted(range(len(J)), key=lambda i: i != which) if not positions[i]]
+    moving = [i for i in others if moving_axes(J[i], shapes[i])]
+    alike = [i for i in others if len(shapes[i]) == len(out) >= 4]
+    map_ = next(iter(moving + alike), None)
+    windows, spatial = None, []
+    if map_ is not None:
+        by_map, shape = J[map_], shapes[map_]
+        windows = windows_of(by_map, shape) if moving else pools_of(by_map, shape, out)
+        pools = windows.axes if windows else []
+        spatial = moving_axes(by_map, shape) or pools or list(range(1, len(shape) - 1))
+    has_grid = len(J) > 1 and any(positions)
+    return Roles(positions[which], any(splatted), has_grid, map_, windows, spatial)
+
+
+def _scales(problem: Problem, i: int) -> bool:
+    """Whether twice the input gives twice the output, as twice an image does."""
+    return bool(np.allclose(problem.at(i, 2 * problem.inputs[i]).out, 2 * problem.out))
+
+
+def _one_position_each(J: Array, shape: tuple[int, ...], out: tuple[int, ...]) -> bool:
+    """Whether each output needs one position, shared by the channels of one place at most."""
+    if len(shape) < 2 or shape[-1] not in (2, 3):
+        return False
+    J = J.reshape(len(J), -1, shape[-1])  # (n_out, positions, 2 or 3)
+    alone = (J != 0).any(axis=-1).sum(axis=1).max(initial=0) <= 1
+    channels = len(J) / J.shape[1] in (1, *out)
+    # Without a map x and y are apart, each with one slope; not so of what is elementwise.
+    slopes = [np.unique(np.round(own[own != 0], 9)) for own in np.moveaxis(J, -1, 0)]
+    together = (J != 0).sum(axis=-1).max(initial=0) > 1
+    return bool(alone and channels and (together or max(map(len, slopes)) == 1))
 
 
 def indices(shape: tuple[int, ...]) -> Indices:
