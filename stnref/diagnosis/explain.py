@@ -14,7 +14,7 @@ import numpy as np
 
 from stnref.diagnosis.causes import CAUSES
 from stnref.diagnosis.evidence import Evidence
-from stnref.diagnosis.shrink import is_small, shrink
+from stnref.diagnosis.shrink import is_small, is_wrong, shrink
 from stnref.diagnosis.suspects import COSTLY, SUSPECTS, Candidate, Suspect
 from stnref.diagnosis.suspects.candidate import CERTAIN, as_text
 from stnref.diagnosis.suspects.factors import nothing_comes_back
@@ -60,22 +60,19 @@ def explain(
     try:
         if kinked:
             problem, whole = _off_the_kinks(problem, which, rng), None
+            if not is_wrong(problem, which, rng):
+                text = "moved off the kinks by a little it is right; on them it is not between"
+                return [Finding(CAUSES["kink"], where, f"{text} the slopes")]
         small = problem if is_small(problem) else shrink(problem, which, rng)
         if small is None:
-            text = (
-                "no smaller input was found on which it is wrong too; repeat it on one for a name"
-            )
-            return [Finding(CAUSES["unexplained"], where, f"wrong; {text}", UNSEEN)]
+            text = "wrong, but on no smaller input that was tried; repeat it on one for a name"
+            return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
         both = whole if whole is not None and small is problem else jacobians(small, rng)
     except UseError as error:  # forward is not defined there
         text = f"moved a little, {error.where} {error.evidence}"
         return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
     e = Evidence(small, which, both, rng)
     if not e.wrong.any():
-        text = f"moved off the kinks by a little, all {e.A.size} entries are right"
-        if kinked:
-            text += "; on them the gradient is not between the slopes"
-            return [Finding(CAUSES["kink"], where, text)]
         return [Finding(CAUSES["unexplained"], where, "no entry was found wrong again", UNSEEN)]
     return [_finding(e, where)]
 

@@ -27,12 +27,22 @@ LAST_RESORT = (6, 5, 4, 3, 2)
 """Where that is not small enough: a size that no other axis of the same array has."""
 WRONG = {True: 1e-9, False: 1e-6}
 """A gradient is wrong beyond this, relative; True: differentiated by the complex step."""
+Cut = Callable[[Problem, int, int], Iterator[Callable[[], Problem]]]
 LIVELY = 0.5
 """The share of outputs that depend on the input may fall to this by one cut."""
 
 
 def is_small(problem: Problem) -> bool:
-    """Whether both Jacobians of the problem are complete."""
+    """Say whether both Jacobians of the problem are complete.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    bool
+    """
     return not _large(problem)
 
 
@@ -55,27 +65,34 @@ def shrink(problem: Problem, which: int, rng: np.random.Generator) -> Problem | 
         The input.
     rng : Generator
         Draws the directions along which cuts are tried.
+
+    Returns
+    -------
+    Problem or None
     """
-    for cut, sizes in (
-        (_cut_inputs, SIZES),
-        (_cut_inputs, LAST_RESORT),
-        (_look_at_part, LAST_RESORT),
-    ):
-        for n in _lengths(problem):
-            for m in sizes:
-                shapes = [problem.out.shape, *(a.shape for a in problem.inputs)]
-                others = [s for s in shapes if sizes is SIZES or n in s]
-                if (
-                    m >= n
-                    or any(m in s for s in others)
-                    or not any(n in s for s in _large(problem))
-                ):
-                    continue
+    passes = ((_cut_inputs, SIZES), (_cut_inputs, LAST_RESORT), (_look_at_part, LAST_RESORT))
+    for cut, sizes in passes:
+        while not is_small(problem):
+            smaller = _one_cut(problem, which, cut, sizes, rng)
+            if smaller is None:
+                break
+            problem = smaller
+    return problem if is_small(problem) else None
+
+
+def _one_cut(
+    problem: Problem, which: int, cut: Cut, sizes: Sequence[int], rng: np.random.Generator
+) -> Problem | None:
+    """Cut the axes of one length, those first that most arrays share; None if no cut works."""
+    shapes = [problem.out.shape, *(a.shape for a in problem.inputs)]
+    for n in _lengths(problem):
+        others = [s for s in shapes if sizes is SIZES or n in s]
+        for m in sizes:
+            if m < n and not any(m in s for s in others) and any(n in s for s in _large(problem)):
                 smaller = _first_that_is_wrong(cut(problem, n, m), problem, which, rng)
                 if smaller is not None:
-                    problem = smaller
-                    break
-    return problem if is_small(problem) else None
+                    return smaller
+    return None
 
 
 def _lengths(problem: Problem) -> list[int]:
@@ -92,11 +109,12 @@ def _first_that_is_wrong(
     rng: np.random.Generator,
 ) -> Problem | None:
     """Return the first attempt that runs, is wrong too, and has not lost most of its outputs."""
-    alive = _alive(problem, which, rng)
+    share, zero = _alive(problem, which, rng)
     for attempt in attempts:
         try:
             smaller = attempt()
-            if _is_wrong(smaller, which, rng) and _alive(smaller, which, rng) >= LIVELY * alive:
+            alive = _alive(smaller, which, rng)
+            if is_wrong(smaller, which, rng) and alive[0] >= LIVELY * share and alive[1] == zero:
                 return smaller
         except UseError:  # the two functions do not take it
             continue
@@ -123,20 +141,19 @@ def _sliced(a: Array, n: int, m: int, multiples: bool) -> Array:
 
 
 def _look_at_part(problem: Problem, n: int, m: int) -> Iterator[Callable[[], Problem]]:
-    """Look at m of the n outputs along an axis, of inputs too: forward has its length bound."""
-    if n in problem.out.shape:
-        yield partial(_part, problem, n, m, ())
-        yield partial(
-            _part, problem, n, m, [i for i, a in enumerate(problem.inputs) if n in a.shape]
-        )
+    """Look at m of the n outputs along an axis, and elements of inputs: forward has it bound."""
+    if any(n in a.shape for a in (problem.out, *problem.inputs)):
+        own = [i for i, a in enumerate(problem.inputs) if n in a.shape]
+        for start in ((n - m) // 2, n - m, 0):
+            for inputs in (own, []):
+                yield partial(_part, problem, n, slice(start, start + m), inputs)
 
 
-def _part(problem: Problem, n: int, m: int, inputs: Sequence[int]) -> Problem:
+def _part(problem: Problem, n: int, kept: slice, inputs: Sequence[int]) -> Problem:
     """Return the problem of some outputs and some elements of some inputs, the others constant."""
-    kept = slice((n - m) // 2, (n + m) // 2)  # in the middle
 
     def here(shape: tuple[int, ...]) -> tuple[Any, ...]:
-        return (slice(None),) * shape.index(n) + (kept,)
+        return (slice(None),) * shape.index(n) + (kept,) if n in shape else ()
 
     def forward(*parts: Array) -> tuple[Array, Any]:
         whole = [*parts]
@@ -161,14 +178,29 @@ def _part(problem: Problem, n: int, m: int, inputs: Sequence[int]) -> Problem:
     return part.knowing(analytic=problem.analytic, repeatable=problem.repeatable)
 
 
-def _alive(problem: Problem, which: int, rng: np.random.Generator) -> float:
-    """Return the share of outputs that depend on the input."""
+def _alive(problem: Problem, which: int, rng: np.random.Generator) -> tuple[float, bool]:
+    """Return the share of outputs that depend on the input, and whether its gradient is zero."""
     v = direction(rng, problem.inputs[which].shape)
-    return float((problem.tangent(which, v) != 0).mean())
+    gradient = problem.gradients(rng.standard_normal(problem.out.shape))[which]
+    return float((problem.tangent(which, v) != 0).mean()), not gradient.any()
 
 
-def _is_wrong(problem: Problem, which: int, rng: np.random.Generator) -> bool:
-    """Compare <dout, J v> with <J^T dout, v> for one direction each."""
+def is_wrong(problem: Problem, which: int, rng: np.random.Generator) -> bool:
+    """Compare <dout, J v> with <J^T dout, v> for one direction each.
+
+    Parameters
+    ----------
+    problem : Problem
+        Off its kinks.
+    which : int
+        The input.
+    rng : Generator
+
+    Returns
+    -------
+    bool
+        Whether they differ by more than the derivative may be off.
+    """
     v = direction(rng, problem.inputs[which].shape)
     dout = rng.standard_normal(problem.out.shape)
     out_dot = problem.tangent(which, v)
