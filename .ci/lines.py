@@ -35,9 +35,8 @@ def lines(path: Path) -> int:
         if token.type not in SKIPPED:
             code |= set(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(text)):  # a string that stands alone documents something
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str):
+            code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(code)
 
 

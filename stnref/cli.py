@@ -174,7 +174,9 @@ def _print_alignment(rows: Sequence[ClassAlignment]) -> None:
     print("circular standard deviation of the digits' angle, degrees")
     print("  class  input  after the transformer  ratio")
     for row in rows:
-        print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {row.left / row.known:5.2f}")
+        # A class of one digit, or of digits that all stand alike, has no ratio.
+        ratio = row.left / row.known if row.known > 1e-5 else float("nan")
+        print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {ratio:5.2f}")
 
 
 def _check(*, path: Path | None, seed: int) -> int:

@@ -67,15 +67,14 @@ def nearest() -> Kernel:
     [0.0, 1.0]
     """
 
-    def zero(t: Array) -> Array:
-        return np.zeros_like(t.real)
+    def box(t: Array) -> Array:
+        return ((t.real >= -0.5) & (t.real < 0.5)).astype(t.real.dtype)
 
-    return Kernel(
-        support=1,
-        k=lambda t: ((t.real >= -0.5) & (t.real < 0.5)).astype(t.real.dtype),
-        dk=zero,
-        d2k=zero,
-    )
+    return Kernel(1, box, _zero, _zero)
+
+
+def _zero(t: Array) -> Array:
+    return np.zeros_like(t.real)
 
 
 LATTICE = {
@@ -126,11 +125,8 @@ def linear(lattice: str = "right") -> Kernel:
     def right(t: Array) -> Array:
         return np.where(t.real >= 0, -1, 1).astype(t.real.dtype)  # S10
 
-    def zero(t: Array) -> Array:
-        return np.zeros_like(t.real)
-
     if lattice == "right":  # -1 <= t < 1: the cell's two taps, and nothing to cut off
-        return Kernel(1, hat, right, zero)
+        return Kernel(1, hat, right, _zero)
 
     at = dict(zip((1, 0, -1), LATTICE[lattice], strict=True))  # t = x - m of the three factors
 
@@ -140,7 +136,7 @@ def linear(lattice: str = "right") -> Kernel:
             slope = np.where(t.real == kink, factor, slope)
         return slope.astype(t.real.dtype)
 
-    return Kernel(2, lambda t: np.where(np.abs(t.real) < 1, hat(t), 0), by_rule, zero)
+    return Kernel(2, lambda t: np.where(np.abs(t.real) < 1, hat(t), 0), by_rule, _zero)
 
 
 def cubic(a: float = -0.75) -> Kernel:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from math import floor
 from typing import Any
 
@@ -396,7 +397,7 @@ KERNELS: dict[str, tuple[int, Callable[..., Number], Callable[..., Number]]] = {
 
 
 def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
-    """The m of equation 3's sum over m for which k(x - m) is not zero, and a few more.
+    """The m of equation 3's sum over m for which k(x - m) or its slope may differ from zero.
 
     Parameters
     ----------
@@ -414,10 +415,31 @@ def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
     Examples
     --------
     >>> list(lattice_points(2.25, 1))
-    [1, 2, 3, 4]
+    [2, 3]
     """
     cell = floor(shadow(x))
-    return range(cell - support, cell + support + 2)
+    return range(cell - support + 1, cell + support + 1)
+
+
+def _terms(
+    point: Objects,
+    sizes: tuple[int, ...],
+    kernel: str,
+    padding: str,
+    shadow: Shadow,
+    lattice: str = "right",
+) -> list[list[tuple[int, Number, Number]]]:
+    """For x, y(, z) the terms of the sum over m: the pixel that m shows, k(x - m), k'(x - m)."""
+    support, k, dk = KERNELS[kernel]
+    options = (lattice, shadow) if kernel == "linear" else (shadow,)
+    terms: list[list[tuple[int, Number, Number]]] = []
+    for x, size in zip(point, sizes, strict=True):
+        terms.append([])
+        for m in lattice_points(x, support, shadow):
+            pixel = extend(m, size, padding)
+            if pixel is not None:
+                terms[-1].append((pixel, k(x - m, shadow), dk(x - m, *options)))
+    return terms
 
 
 def sample(
@@ -453,18 +475,13 @@ def sample(
     Fraction(21, 4)
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
-    support, k, _ = KERNELS[kernel]
     V = np.zeros((B, H_out, W_out, C), dtype=object)
     for b, i, j in np.ndindex(B, H_out, W_out):
-        x, y = points[b, i, j]
-        for n in lattice_points(y, support, shadow):
-            for m in lattice_points(x, support, shadow):
-                row, column = extend(n, H, padding), extend(m, W, padding)
-                if row is None or column is None:
-                    continue
-                weight = k(x - m, shadow) * k(y - n, shadow)
-                for c in range(C):
-                    V[b, i, j, c] += U[b, row, column, c] * weight  # S1
+        along_x, along_y = _terms(points[b, i, j], (W, H), kernel, padding, shadow)
+        for (n, k_y, _), (m, k_x, _) in product(along_y, along_x):
+            weight = k_x * k_y
+            for c in range(C):
+                V[b, i, j, c] += U[b, n, m, c] * weight  # S1
     return _unboxed(V)
 
 
@@ -506,24 +523,16 @@ def sample_backward(
     [5, 4]
     """
     (B, H, W, C), (_, H_out, W_out, _) = U.shape, points.shape
-    support, k, dk = KERNELS[kernel]
-    options = (lattice, shadow) if kernel == "linear" else (shadow,)
     dU = np.zeros((B, H, W, C), dtype=object)
     dpoints = np.zeros((B, H_out, W_out, 2), dtype=object)
     for b, i, j in np.ndindex(B, H_out, W_out):
-        x, y = points[b, i, j]
-        for n in lattice_points(y, support, shadow):
-            for m in lattice_points(x, support, shadow):
-                row, column = extend(n, H, padding), extend(m, W, padding)
-                if row is None or column is None:
-                    continue
-                k_x, k_y = k(x - m, shadow), k(y - n, shadow)
-                dk_x, dk_y = dk(x - m, *options), dk(y - n, *options)
-                for c in range(C):
-                    dU[b, row, column, c] += dV[b, i, j, c] * k_x * k_y  # S8
-                    value = dV[b, i, j, c] * U[b, row, column, c]
-                    dpoints[b, i, j, 0] += value * dk_x * k_y  # S9
-                    dpoints[b, i, j, 1] += value * k_x * dk_y  # S9
+        along_x, along_y = _terms(points[b, i, j], (W, H), kernel, padding, shadow, lattice)
+        for (n, k_y, dk_y), (m, k_x, dk_x) in product(along_y, along_x):
+            for c in range(C):
+                dU[b, n, m, c] += dV[b, i, j, c] * k_x * k_y  # S8
+                value = dV[b, i, j, c] * U[b, n, m, c]
+                dpoints[b, i, j, 0] += value * dk_x * k_y  # S9
+                dpoints[b, i, j, 1] += value * k_x * dk_y  # S9
     return _unboxed(dU), _unboxed(dpoints)
 
 
@@ -623,20 +632,13 @@ def sample_volume(
     Fraction(9, 2)
     """
     (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
-    support, k, _ = KERNELS[kernel]
     V = np.zeros((*sizes, C), dtype=object)
     for index in np.ndindex(sizes):
-        x, y, z = points[index]
-        for o in lattice_points(z, support, shadow):
-            for n in lattice_points(y, support, shadow):
-                for m in lattice_points(x, support, shadow):
-                    plane, row = extend(o, D, padding), extend(n, H, padding)
-                    column = extend(m, W, padding)
-                    if plane is None or row is None or column is None:
-                        continue
-                    weight = k(x - m, shadow) * k(y - n, shadow) * k(z - o, shadow)
-                    for c in range(C):
-                        V[index][c] += U[index[0], plane, row, column, c] * weight  # S1
+        along_x, along_y, along_z = _terms(points[index], (W, H, D), kernel, padding, shadow)
+        for (o, k_z, _), (n, k_y, _), (m, k_x, _) in product(along_z, along_y, along_x):
+            weight = k_x * k_y * k_z
+            for c in range(C):
+                V[index][c] += U[index[0], o, n, m, c] * weight  # S1
     return _unboxed(V)
 
 
@@ -660,28 +662,18 @@ def sample_volume_backward(
     (Fraction(1, 1), [Fraction(1, 1), Fraction(2, 1), Fraction(4, 1)])
     """
     (_, D, H, W, C), sizes = U.shape, points.shape[:-1]
-    support, k, dk = KERNELS[kernel]
-    options = ("right", shadow) if kernel == "linear" else (shadow,)
     dU = np.zeros(U.shape, dtype=object)
     dpoints = np.zeros(points.shape, dtype=object)
     for index in np.ndindex(sizes):
-        x, y, z = points[index]
-        for o in lattice_points(z, support, shadow):
-            for n in lattice_points(y, support, shadow):
-                for m in lattice_points(x, support, shadow):
-                    plane, row = extend(o, D, padding), extend(n, H, padding)
-                    column = extend(m, W, padding)
-                    if plane is None or row is None or column is None:
-                        continue
-                    k_x, k_y, k_z = k(x - m, shadow), k(y - n, shadow), k(z - o, shadow)
-                    dk_x, dk_y, dk_z = dk(x - m, *options), dk(y - n, *options), dk(z - o, *options)
-                    for c in range(C):
-                        pixel = (index[0], plane, row, column, c)
-                        dU[pixel] += dV[index][c] * k_x * k_y * k_z  # S8
-                        value = dV[index][c] * U[pixel]
-                        dpoints[index][0] += value * dk_x * k_y * k_z  # S9
-                        dpoints[index][1] += value * k_x * dk_y * k_z  # S9
-                        dpoints[index][2] += value * k_x * k_y * dk_z  # S9
+        along_x, along_y, along_z = _terms(points[index], (W, H, D), kernel, padding, shadow)
+        for (o, k_z, dk_z), (n, k_y, dk_y), (m, k_x, dk_x) in product(along_z, along_y, along_x):
+            for c in range(C):
+                pixel = (index[0], o, n, m, c)
+                dU[pixel] += dV[index][c] * k_x * k_y * k_z  # S8
+                value = dV[index][c] * U[pixel]
+                dpoints[index][0] += value * dk_x * k_y * k_z  # S9
+                dpoints[index][1] += value * k_x * dk_y * k_z  # S9
+                dpoints[index][2] += value * k_x * k_y * dk_z  # S9
     return _unboxed(dU), _unboxed(dpoints)
 
 

@@ -62,18 +62,21 @@ def _into_the_picture(
     points: Array, shape: Sequence[int], padding_mode: str, align_corners: bool
 ) -> tuple[Array, Array]:
     """Move every coordinate into the picture, as PyTorch does; return the slopes too."""
-    moved, slopes = [], []
+    moved, slopes = points.copy(), np.ones_like(points.real)
     for axis, n in enumerate(shape[::-1]):
-        x, slope = points[..., axis], np.ones(points.shape[:-1], points.real.dtype)
+        x, slope = points[..., axis], slopes[..., axis]
         if padding_mode == "reflection":
-            bounds = (0, n - 1) if align_corners else (-0.5, n - 0.5)
-            x, slope = _reflect(x, *bounds)
+            x, slope = _reflect(x, *_bounds(n, align_corners))
         if padding_mode != "zeros":
             x, clip_slope = _clip(x, n)
             slope = slope * clip_slope
-        moved.append(x)
-        slopes.append(slope)
-    return np.stack(moved, axis=-1), np.stack(slopes, axis=-1)
+        moved[..., axis], slopes[..., axis] = x, slope
+    return moved, slopes
+
+
+def _bounds(n: int, align_corners: bool) -> tuple[float, float]:
+    """Return where an axis of n pixels is reflected."""
+    return (0, n - 1) if align_corners else (-0.5, n - 0.5)
 
 
 # ----------------------------------------------------------------------------------- PyTorch
@@ -258,14 +261,11 @@ def onnx_grid_sample(
     if mode == "nearest":
         points = np.rint(points.real)
     if padding_mode != "zeros":
-        moved = []
         for axis, n in enumerate(shape[::-1]):
-            x = points[..., axis]
-            low, high = (0, n - 1) if align_corners else (-0.5, n - 0.5)
+            x, (low, high) = points[..., axis], _bounds(n, align_corners)
             outside = (x.real < low) | (x.real > high)
             inner = _clip(x, n)[0] if padding_mode == "border" else _reflect(x, low, high)[0]
-            moved.append(np.where(outside, inner, x))
-        points = np.stack(moved, axis=-1)
+            points[..., axis] = np.where(outside, inner, x)
     padding = padding_of(padding_mode, align_corners)
     return sample_forward(U, points, kernel=mode, padding=padding)[0]
 

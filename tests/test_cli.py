@@ -13,20 +13,10 @@ from stnref.pairs import Pair
 from stnref.training import load_checkpoint
 from stnref.transforms import TRANSFORMS
 
-SMALL = [
-    "--epochs",
-    "2",
-    "--batch",
-    "32",
-    "--train-size",
-    "96",
-    "--test-size",
-    "60",
-    "--filters",
-    "4",
-    "--hidden",
-    "16",
-]
+SMALL_NETWORK = ["--batch=32", "--train-size=96", "--filters=4", "--hidden=16"]
+SMALL = [*SMALL_NETWORK, "--epochs=2", "--test-size=60"]
+# Drawing the digits of the test set takes longer than training: of ten a few are drawn.
+SMALLER = [*SMALL_NETWORK, "--epochs=1", "--test-size=10"]
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +68,8 @@ def test_evaluate_takes_several_runs(run: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("model", ["cnn", "fcn", "st-fcn"])
 def test_every_model_trains(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--model", model, "--epochs", "1", "--out", str(tmp_path / "run")]
-    assert main(["train", *SMALL, *options]) == 0
+    options = ["--model", model, "--out", str(tmp_path / "run")]
+    assert main(["train", *SMALLER, *options]) == 0
     out = capsys.readouterr().out
     assert "test error" in out
     assert ("circular standard deviation" in out) == model.startswith("st-")
@@ -88,24 +78,14 @@ def test_every_model_trains(model: str, tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_every_transform_trains(transform: str, tmp_path: Path) -> None:
-    options = ["--transform", transform, "--model", "st-fcn", "--epochs", "1"]
-    assert main(["train", *SMALL, *options, "--out", str(tmp_path / "run")]) == 0
+    options = ["--transform", transform, "--model", "st-fcn", "--out", str(tmp_path / "run")]
+    assert main(["train", *SMALLER, *options]) == 0
 
 
 def test_sgd_with_all_its_options_trains(tmp_path: Path) -> None:
-    options = [
-        "--optimizer",
-        "sgd",
-        "--rate",
-        "0.01",
-        "--nesterov",
-        "--weight-decay",
-        "1e-4",
-        "--schedule",
-        "step",
-    ]
-    arguments = [*SMALL, *options, "--distortion", "none", "--out", str(tmp_path / "run")]
-    assert main(["train", *arguments]) == 0
+    options = ["--optimizer=sgd", "--rate=0.01", "--nesterov", "--weight-decay=1e-4"]
+    options += ["--schedule=step", "--distortion=none", f"--out={tmp_path / 'run'}"]
+    assert main(["train", *SMALLER, *options]) == 0
 
 
 def test_the_test_set_does_not_depend_on_the_seed(run: Path, tmp_path: Path) -> None:
@@ -202,21 +182,9 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    options = [
-        "--optimizer",
-        "sgd",
-        "--rate",
-        "1e38",
-        "--clip",
-        "1e30",
-        "--schedule",
-        "constant",
-        "--model",
-        "cnn",
-    ]
-    said = _says(
-        ["train", *SMALL, *options, "--checkpoint-every", "1", "--out", str(folder)], capsys
-    )
+    options = ["--optimizer=sgd", "--rate=1e38", "--clip=1e30", "--schedule=constant"]
+    options += ["--model=cnn", "--checkpoint-every=1", f"--out={folder}"]
+    said = _says(["train", *SMALL, *options], capsys)
     assert "expected finite values, got others at epoch 1, batch" in said
     assert "suspect: " in said
     params = load_checkpoint(folder / "checkpoint.npz").params

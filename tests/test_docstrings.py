@@ -1,8 +1,6 @@
 """The sections of every public docstring: functions, and methods of public classes.
 
-A derivative, whose name ends in backward or jvp, may have the short form: what it computes, as an
-equation or a tag; ``input -> output``, with shapes; what it raises; an example. Everything else,
-and a derivative that prefers it, has the sections of numpydoc:
+Everything has the sections of numpydoc:
 
 - Parameters, if there are any;
 - Returns (or Yields), if something comes back;
@@ -10,10 +8,21 @@ and a derivative that prefers it, has the sections of numpydoc:
 - an example. A method may have it in its class. Rooms whose functions draw, write files or need a
   run, a class or a report to show anything are free of this one: `WITHOUT_EXAMPLES`.
 
+One sentence is enough where the rest stands elsewhere:
+
+- a derivative, whose name ends in backward or jvp, may have the short form: what it computes, as
+  an equation or a tag; ``input -> output``, with shapes; what it raises; an example;
+- a method that a protocol documents, `Layer` or `Optimizer`, says there what it takes;
+- a method of a record (a dataclass, a NamedTuple, or what the checker's functions hand on:
+  `Problem`, `Evidence`) is a word about its fields;
+- a suspect of the diagnosis, which returns ``Iterator[Candidate]``, says the mistake; all suspects
+  take the same evidence.
+
 A docstring may be inherited. Names that begin with an underscore are nobody's business.
 """
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -24,6 +33,9 @@ from typing import Any
 import pytest
 
 import stnref
+from stnref.diagnosis.evidence import Evidence
+from stnref.gradcheck import Problem
+from stnref.nn import Layer, Optimizer
 
 WITHOUT_EXAMPLES = "checks cli course data diagnosis experiments files gradcheck training viz"
 MODULES = sorted(
@@ -58,10 +70,24 @@ def _raises(function: Callable[..., Any]) -> bool:
     )
 
 
+def _one_sentence(function: Callable[..., Any], cls: type | None) -> bool:
+    """Say whether one sentence is enough."""
+    if cls is None:
+        return "Iterator[Candidate]" in inspect.signature(function).return_annotation
+    protocols = (Layer, Optimizer)
+    by_protocol = cls not in protocols and any(function.__name__ in vars(p) for p in protocols)
+    record = issubclass(cls, (tuple, Problem, Evidence)) or dataclasses.is_dataclass(cls)
+    return by_protocol or record
+
+
 def _missing(function: Callable[..., Any], cls: type | None) -> Iterator[str]:
     """Yield what the docstring lacks."""
     doc = inspect.getdoc(function) or ""
     signature = inspect.signature(function)
+    if not doc:
+        yield "a docstring"
+    if _one_sentence(function, cls):
+        return
     in_class = inspect.getdoc(cls) or "" if cls else ""
     free = function.__module__.split(".")[1] in WITHOUT_EXAMPLES.split()
     if not free and ">>>" not in doc + in_class:

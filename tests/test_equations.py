@@ -19,15 +19,21 @@ NOT_COMPUTED = re.compile(r"\\tag\{(\w+)\}\s*```\s*\(not computed: \w")
 EVERY_PAGE = pytest.mark.parametrize("page", sorted(PAGES))
 
 
+def _comments(module: Path) -> str:
+    with module.open("rb") as file:
+        tokens = tokenize.tokenize(file.readline)
+        return " ".join(token.string for token in tokens if token.type == tokenize.COMMENT)
+
+
+COMMENTS = {module: _comments(module) for module in ROOT.glob("stnref/**/*.py")}
+
+
 def _modules(letter: str) -> dict[str, list[Path]]:
     """Tag -> the modules in which a comment has it, for the tags of a page's letter."""
     found: dict[str, list[Path]] = {}
-    for module in ROOT.glob("stnref/**/*.py"):
-        with module.open("rb") as file:
-            for token in tokenize.tokenize(file.readline):
-                if token.type == tokenize.COMMENT:
-                    for tag in re.findall(rf"\b{letter}\d+\b", token.string):
-                        found.setdefault(tag, []).append(module)
+    for module, comments in COMMENTS.items():
+        for tag in set(re.findall(rf"\b{letter}\d+\b", comments)):
+            found.setdefault(tag, []).append(module)
     return found
 
 

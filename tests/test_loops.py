@@ -67,16 +67,27 @@ def test_an_unknown_lattice_rule_is_refused() -> None:
 
 
 class Symbolic:
-    """A 2-channel map of 2 x 3 pixels and one sample, all of them symbols with a place to be."""
+    """A 2-channel map of 2 x 3 pixels and one sample, all of them unknowns with a place to be.
+
+    They are polynomials, which SymPy handles faster than expressions, and as exactly.
+    """
 
     def __init__(self, x: Fraction, y: Fraction) -> None:
-        self.U = np.array(sympy.symbols("u0:12")).reshape(1, 2, 3, 2)
-        self.x, self.y = sympy.symbols("x y")
-        self.dV = np.array(sympy.symbols("g0:2")).reshape(1, 1, 1, 2)
-        self.where = {self.x: sympy.Rational(x), self.y: sympy.Rational(y)}
+        self.ring, *unknowns = sympy.ring("u0:12 g0:2 x y", sympy.QQ)
+        *values, self.x, self.y = unknowns
+        self.U = np.array(values[:12], dtype=object).reshape(1, 2, 3, 2)
+        self.dV = np.array(values[12:], dtype=object).reshape(1, 1, 1, 2)
+        self.where = (*[0] * 14, x, y)
 
-    def shadow(self, value: object) -> sympy.Expr:
-        return sympy.sympify(value).subs(self.where)
+    def shadow(self, value: sympy.polys.rings.PolyElement) -> sympy.Rational:
+        return value(*self.where)
+
+
+def _check_derivative(ring: sympy.polys.rings.PolyRing, L: object, *pairs: tuple) -> None:
+    """Check pairs (unknowns, gradients) of arrays."""
+    for unknowns, gradients in pairs:
+        for unknown, gradient in zip(np.ravel(unknowns), gradients.ravel(), strict=True):
+            assert ring(L).diff(unknown) - gradient == 0
 
 
 CELLS = [
@@ -142,35 +153,25 @@ def test_every_kernel_and_padding_has_its_symbolic_derivative(
     """Exactly, in rational numbers: SymPy differentiates the forward and finds the backward."""
     s = Symbolic(x, y)
     points, options = _at(s.x, s.y), {"kernel": kernel, "padding": padding}
-    L = sympy.sympify((s.dV * loops.sample(s.U, points, s.shadow, **options)).sum())
+    L = (s.dV * loops.sample(s.U, points, s.shadow, **options)).sum()
     dU, dpoints = loops.sample_backward(s.dV, s.U, points, shadow=s.shadow, **options)
-    for variable, gradient in zip(
-        [*s.U.ravel(), s.x, s.y], [*dU.ravel(), *dpoints.ravel()], strict=True
-    ):
-        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
+    _check_derivative(s.ring, L, (s.U, dU), (points, dpoints))
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_the_loops_of_volumes_have_their_symbolic_derivative(kernel: str, padding: str) -> None:
-    """Coordinates are symbols; the map is whole numbers, to keep the polynomials short."""
-    U = np.arange(1, 9).reshape(1, 2, 2, 2, 1) ** 2
-    p = sympy.symbols("x y z")
-    where = dict(zip(p, map(sympy.Rational, ("1/3", "-2/7", "5/4")), strict=True))
-    points = np.empty((1, 1, 1, 1, 3), dtype=object)
-    points[0, 0, 0, 0] = p
-
-    def shadow(value: object) -> sympy.Expr:
-        return sympy.sympify(value).subs(where)
-
-    options = {"kernel": kernel, "padding": padding}
-    V = loops.sample_volume(U.astype(object), points, shadow, **options)
+    """Coordinates are unknowns; the map is whole numbers, to keep the polynomials short."""
+    U = np.arange(1, 9, dtype=object).reshape(1, 2, 2, 2, 1) ** 2
+    ring, *xyz = sympy.ring("x y z", sympy.QQ)
+    where = Fraction(1, 3), Fraction(-2, 7), Fraction(5, 4)
+    points = np.array(xyz, dtype=object).reshape(1, 1, 1, 1, 3)
+    options = {"shadow": lambda value: value(*where), "kernel": kernel, "padding": padding}
+    L = loops.sample_volume(U, points, **options).item()
     one = np.ones((1, 1, 1, 1, 1), dtype=object)
-    dU, dpoints = loops.sample_volume_backward(one, U.astype(object), points, shadow, **options)
-    L = sympy.sympify(V.ravel()[0])
-    for variable, gradient in zip(p, dpoints.ravel(), strict=True):
-        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
-    assert sympy.expand((dU * U).sum() - L) == 0  # linear in U
+    dU, dpoints = loops.sample_volume_backward(one, U, points, **options)
+    _check_derivative(ring, L, (points, dpoints))
+    assert (dU * U).sum() - L == 0  # linear in U
 
 
 def test_basis_backward_is_the_symbolic_derivative() -> None:
@@ -196,12 +197,9 @@ def test_the_basis_is_the_loops() -> None:
 def test_splat_backward_is_the_symbolic_derivative(x: Fraction, y: Fraction) -> None:
     s = Symbolic(x, y)
     points = _at(s.x, s.y)
-    L = sympy.sympify((s.U * loops.splat(s.dV, points, (2, 3), s.shadow)).sum())
+    L = (s.U * loops.splat(s.dV, points, (2, 3), s.shadow)).sum()
     dimage, dpoints = loops.splat_backward(s.U, s.dV, points, s.shadow)
-    for variable, gradient in zip(
-        [*s.dV.ravel(), s.x, s.y], [*dimage.ravel(), *dpoints.ravel()], strict=True
-    ):
-        assert sympy.expand(sympy.diff(L, variable) - gradient) == 0
+    _check_derivative(s.ring, L, (s.dV, dimage), (points, dpoints))
 
 
 def test_the_splat_is_the_loops_on_and_off_the_lattice() -> None:

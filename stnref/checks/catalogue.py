@@ -7,7 +7,7 @@ inputs do not lie on a kink.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -22,6 +22,7 @@ from stnref.gradcheck import GradientReport
 from stnref.kinks import kink_report
 from stnref.pairs import Pair, pair_of
 from stnref.spatial_transformer import SpatialTransformer, SpatialTransformerCache
+from stnref.transforms import FREE, bounded, fixed, positive
 from stnref.validation import Array
 
 Kinks = Callable[..., Sequence[Array | None]]
@@ -50,6 +51,9 @@ class Operation:
             kinks=self.kinks,
             seed=seed,
         )
+
+
+Named = tuple[str, Operation]
 
 
 def check_all(seed: int = 0) -> dict[str, GradientReport]:
@@ -92,16 +96,17 @@ def all_operations(seed: int = 0) -> dict[str, Operation]:
     (['X'], True)
     """
     rng = np.random.default_rng(seed)
-    return {
-        **_coordinate_operations(rng),
-        **_grid_operations(rng),
-        **_parameter_operations(rng),
-        **_algebra_operations(rng),
-        **_sampler_operations(rng),
-        **_grid_sample_operations(rng),
-        **_layer_operations(rng),
-        **_module_operations(rng),
-    }
+    parts = (
+        _coordinate_operations,
+        _grid_operations,
+        _parameter_operations,
+        _algebra_operations,
+        _sampler_operations,
+        _grid_sample_operations,
+        _layer_operations,
+        _module_operations,
+    )
+    return dict(named for operations_of in parts for named in operations_of(rng))
 
 
 def table(reports: Mapping[str, GradientReport]) -> str:
@@ -134,102 +139,77 @@ def table(reports: Mapping[str, GradientReport]) -> str:
 def _operation(
     room: ModuleType,
     name: str,
+    label: str,
     inputs: Mapping[str, Array],
     kinks: Kinks | None = None,
     **options: Any,
-) -> Operation:
-    """Return the pair of that name of a room with its inputs."""
-    return Operation(pair_of(vars(room), name, **options), inputs, kinks)
+) -> Named:
+    """Return the pair of that name of a room with its inputs, under its name and the label."""
+    kinks = partial(kinks, **options) if kinks else None
+    operation = Operation(pair_of(vars(room), name, **options), inputs, kinks)
+    return f"{name}, {label}" if label else name, operation
 
 
-def _coordinate_operations(rng: np.random.Generator) -> dict[str, Operation]:
-    return {
-        f"unnormalize, align_corners={aligned}": _operation(
-            coordinates,
-            "unnormalize",
-            {"grid": rng.standard_normal((5, 4, 7, 2))},
-            shape=(6, 9),
-            align_corners=aligned,
-        )
-        for aligned in (True, False)
-    }
+def _coordinate_operations(rng: np.random.Generator) -> Iterator[Named]:
+    of = partial(_operation, coordinates, "unnormalize")
+    for aligned in (True, False):
+        grid = rng.standard_normal((5, 4, 7, 2))
+        yield of(f"align_corners={aligned}", {"grid": grid}, shape=(6, 9), align_corners=aligned)
 
 
-def _grid_operations(rng: np.random.Generator) -> dict[str, Operation]:
+def _grid_operations(rng: np.random.Generator) -> Iterator[Named]:
     """What ends in a grid, by its own pair."""
-    normal, grid_of = rng.standard_normal, partial(_operation, transforms)
+    normal, of = rng.standard_normal, partial(_operation, transforms)
     G, G3 = target_grid((4, 5)), target_grid((2, 3, 4))
-    bases = {
-        "basis_grid": normal((4, 5, 6)),
-        "basis_grid, thin plate": transforms.thin_plate_basis(transforms.regular_points((2, 3)), G),
-        "basis_grid, B-spline": transforms.bspline_basis((4, 5), G),
-    }
+    control_points = transforms.regular_points((2, 3))
+    for label, B in (
+        ("", normal((4, 5, 6))),
+        ("thin plate", transforms.thin_plate_basis(control_points, G)),
+        ("B-spline", transforms.bspline_basis((4, 5), G)),
+    ):
+        yield of("basis_grid", label, {"theta": normal((3, B.shape[-1], 2))}, B=B)
+    yield of("affine_grid", "2-D", {"theta": normal((3, 2, 3))}, G=G)
+    yield of("affine_grid", "3-D", {"theta": normal((3, 3, 4))}, G=G3)
+    yield of("flow_grid", "2-D", {"flow": normal((3, *G.shape))}, G=G)
+    yield of("flow_grid", "3-D", {"flow": normal((3, *G3.shape))}, G=G3)
     horizon = np.zeros((3, 3))
     horizon[2] = 0.5, 2, 0
-    return {
-        **{
-            name: grid_of("basis_grid", {"theta": normal((3, B.shape[-1], 2))}, B=B)
-            for name, B in bases.items()
-        },
-        "affine_grid, 2-D": grid_of("affine_grid", {"theta": normal((3, 2, 3))}, G=G),
-        "affine_grid, 3-D": grid_of("affine_grid", {"theta": normal((3, 3, 4))}, G=G3),
-        "flow_grid, 2-D": grid_of("flow_grid", {"flow": normal((3, *G.shape))}, G=G),
-        "flow_grid, 3-D": grid_of("flow_grid", {"flow": normal((3, *G3.shape))}, G=G3),
-        **{
-            name: grid_of(
-                "projective_grid", {"theta": np.eye(3) + tilt + 0.1 * normal((5, 3, 3))}, G=G
-            )
-            for name, tilt in (
-                ("projective_grid", 0),
-                ("projective_grid, with a horizon", horizon),
-            )
-        },
-    }
+    for label, tilt in (("", 0), ("with a horizon", horizon)):
+        theta = np.eye(3) + tilt + 0.1 * normal((5, 3, 3))
+        yield of("projective_grid", label, {"theta": theta}, G=G)
 
 
-def _parameter_operations(rng: np.random.Generator) -> dict[str, Operation]:
+def _parameter_operations(rng: np.random.Generator) -> Iterator[Named]:
     """What begins with the parameters that a net predicts."""
-    normal = rng.standard_normal
-    constraints = [
-        transforms.bounded(-0.5, 2),
-        transforms.fixed(0.25),
-        transforms.FREE,
-        transforms.positive(3),
-    ]
-    operations = {
-        "constrain": _operation(
-            transforms, "constrain", {"raw": normal((2, 3))}, constraints=constraints
-        )
-    }
+    normal, of = rng.standard_normal, partial(_operation, transforms)
+    constraints = [bounded(-0.5, 2), fixed(0.25), FREE, positive(3)]
+    yield of("constrain", "", {"raw": normal((2, 3))}, constraints=constraints)
     for name, n_params in (("translation", 2), ("attention", 3), ("rigid", 3), ("similarity", 4)):
-        matrix = f"{name}_matrix"
-        operations[matrix] = _operation(transforms, matrix, {"params": normal((5, n_params))})
+        yield of(f"{name}_matrix", "", {"params": normal((5, n_params))})
     for name in (*transforms.TRANSFORMS, *transforms.TRANSFORMS_3D):
         shape = (2, 3, 4) if name in transforms.TRANSFORMS_3D else (3, 4)
         transform = transforms.get_transform(name, shape)
-        params = {"params": transform.identity + 0.2 * normal((2, transform.n_params))}
-        operations[f"transform {name}"] = Operation(Pair(*transform[2:]), params)
-    return operations
+        params = transform.identity + 0.2 * normal((2, transform.n_params))
+        yield f"transform {name}", Operation(Pair(*transform[2:]), {"params": params})
 
 
-def _algebra_operations(rng: np.random.Generator) -> dict[str, Operation]:
-    operations = {}
+def _algebra_operations(rng: np.random.Generator) -> Iterator[Named]:
+    of = partial(_operation, transforms)
     shapes: dict[str, Any] = {"in_shape": (4, 7), "out_shape": (5, 3)}
     for form, shape in (("affine", (2, 3)), ("projective", (3, 3))):
         A, B = np.eye(*shape) + 0.2 * rng.standard_normal((2, 2, *shape))
-        for name, inputs, options in (
-            ("compose", {"A": A, "B": B}, {}),
-            ("invert", {"A": A}, {}),
-            ("to_pixel_matrix", {"A": A}, shapes),
-            ("from_pixel_matrix", {"M": B}, shapes),
-        ):
-            operations[f"{name}, {form}"] = _operation(transforms, name, inputs, **options)
-    return operations
+        yield of("compose", form, {"A": A, "B": B})
+        yield of("invert", form, {"A": A})
+        yield of("to_pixel_matrix", form, {"A": A}, **shapes)
+        yield of("from_pixel_matrix", form, {"M": B}, **shapes)
 
 
-def _sample_kinks(U: Array, points: Array, padding: str = "zeros") -> list[Array | None]:
+def _sample_kinks(
+    U: Array, points: Array, *, kernel: str = "linear", padding: str = "zeros"
+) -> list[Array | None]:
     """The kink map of linear sampling: distances in pixels to the nearest line of the lattice."""
-    return [None, kink_report(points, U.shape[1:-1], padding=padding).distance]
+    linear = kernel == "linear"
+    return [None, kink_report(points, U.shape[1:-1], padding=padding).distance if linear else None]
 
 
 def _grid_sample_kinks(
@@ -241,22 +221,12 @@ def _grid_sample_kinks(
     return [None, kink_report(points, shape, padding=padding_mode).distance / cache.slope]
 
 
-def _sampler_operations(rng: np.random.Generator) -> dict[str, Operation]:
-    normal, uniform = rng.standard_normal, rng.uniform
-    operations = {
-        "sample, 2-D": _operation(
-            sampler,
-            "sample",
-            {"U": normal((3, 4, 6, 2)), "points": uniform(-1.5, 6.5, (3, 5, 7, 2))},
-            _sample_kinks,
-        ),
-        "sample, 3-D": _operation(
-            sampler,
-            "sample",
-            {"U": normal((2, 2, 3, 4, 2)), "points": uniform(-1.5, 4.5, (2, 1, 3, 2, 3))},
-            _sample_kinks,
-        ),
-    }
+def _sampler_operations(rng: np.random.Generator) -> Iterator[Named]:
+    normal, uniform, of = rng.standard_normal, rng.uniform, partial(_operation, sampler, "sample")
+    inputs = {"U": normal((3, 4, 6, 2)), "points": uniform(-1.5, 6.5, (3, 5, 7, 2))}
+    yield of("2-D", inputs, _sample_kinks)
+    inputs = {"U": normal((2, 2, 3, 4, 2)), "points": uniform(-1.5, 4.5, (2, 1, 3, 2, 3))}
+    yield of("3-D", inputs, _sample_kinks)
     for kernel, padding in (
         ("linear", "border"),
         ("linear", "reflection_centres"),
@@ -264,81 +234,54 @@ def _sampler_operations(rng: np.random.Generator) -> dict[str, Operation]:
         ("cubic", "reflection_edges"),
         ("bspline3", "border"),
     ):
-        operations[f"sample, {kernel}, {padding}"] = _operation(
-            sampler,
-            "sample",
-            {"U": normal((2, 4, 5, 2)), "points": uniform(-4, 8, (2, 3, 2, 2))},
-            partial(_sample_kinks, padding=padding) if kernel == "linear" else None,
-            kernel=kernel,
-            padding=padding,
-        )
-    for mean in (False, True):
-        operations["splat, normalize" if mean else "splat"] = _operation(
-            splat,
-            "splat",
-            {"image": normal((2, 3, 2, 2)), "points": uniform(-0.5, 3.5, (2, 3, 2, 2))},
-            shape=(4, 5),
-            normalize=mean,
-        )
-    return operations
+        inputs = {"U": normal((2, 4, 5, 2)), "points": uniform(-4, 8, (2, 3, 2, 2))}
+        yield of(f"{kernel}, {padding}", inputs, _sample_kinks, kernel=kernel, padding=padding)
+    for label, mean in (("", False), ("normalize", True)):
+        inputs = {"image": normal((2, 3, 2, 2)), "points": uniform(-0.5, 3.5, (2, 3, 2, 2))}
+        yield _operation(splat, "splat", label, inputs, shape=(4, 5), normalize=mean)
 
 
-def _grid_sample_operations(rng: np.random.Generator) -> dict[str, Operation]:
-    cases: tuple[tuple[str, Any], ...] = (
-        ("align_corners", True),
-        ("align_corners", False),
-        ("padding_mode", "border"),
+def _grid_sample_operations(rng: np.random.Generator) -> Iterator[Named]:
+    cases: tuple[dict[str, Any], ...] = (
+        {"align_corners": True},
+        {"align_corners": False},
+        {"padding_mode": "border"},
     )
-    normal, uniform = rng.standard_normal, rng.uniform
-    return {
-        f"grid_sample, {name}={value}": _operation(
-            sampler,
-            "grid_sample",
-            {"U": normal((3, 4, 6, 2)), "grid": uniform(-1.4, 1.4, (3, 5, 7, 2))},
-            partial(_grid_sample_kinks, **{name: value}),
-            **{name: value},
-        )
-        for name, value in cases
-    }
+    for options in cases:
+        U, grid = rng.standard_normal((3, 4, 6, 2)), rng.uniform(-1.4, 1.4, (3, 5, 7, 2))
+        ((name, value),) = options.items()
+        inputs, kinks = {"U": U, "grid": grid}, _grid_sample_kinks
+        yield _operation(sampler, "grid_sample", f"{name}={value}", inputs, kinks, **options)
 
 
-def _layer_operations(rng: np.random.Generator) -> dict[str, Operation]:
-    normal, layer = rng.standard_normal, partial(_operation, nn)
+def _layer_operations(rng: np.random.Generator) -> Iterator[Named]:
+    normal, of = rng.standard_normal, partial(_operation, nn)
     labels = rng.integers(0, 4, 5)
-    return {
-        "linear": layer("linear", {"X": normal((3, 5)), "W": normal((5, 4)), "b": normal(4)}),
-        "conv2d": layer(
-            "conv2d", {"X": normal((5, 7, 6, 2)), "W": normal((3, 3, 2, 4)), "b": normal(4)}
-        ),
-        "conv2d, stride 2, padding 1": layer(
-            "conv2d",
-            {"X": normal((5, 6, 7, 2)), "W": normal((3, 3, 2, 4)), "b": normal(4)},
-            stride=2,
-            padding=1,
-        ),
-        "max_pool2d": layer("max_pool2d", {"X": normal((3, 7, 5, 2))}, size=2),
-        "avg_pool2d": layer("avg_pool2d", {"X": normal((3, 7, 5, 2))}, size=2),
-        **{name: layer(name, {"X": normal((3, 4, 5, 2))}) for name in ("relu", "tanh", "flatten")},
-        "softmax_cross_entropy": layer(
-            "softmax_cross_entropy", {"logits": normal((5, 4))}, labels=labels
-        ),
-    }
+    yield of("linear", "", {"X": normal((3, 5)), "W": normal((5, 4)), "b": normal(4)})
+    inputs = {"X": normal((5, 7, 6, 2)), "W": normal((3, 3, 2, 4)), "b": normal(4)}
+    yield of("conv2d", "", inputs)
+    inputs = {"X": normal((5, 6, 7, 2)), "W": normal((3, 3, 2, 4)), "b": normal(4)}
+    yield of("conv2d", "stride 2, padding 1", inputs, stride=2, padding=1)
+    for name in ("max_pool2d", "avg_pool2d"):
+        yield of(name, "", {"X": normal((3, 7, 5, 2))}, size=2)
+    for name in ("relu", "tanh", "flatten"):
+        yield of(name, "", {"X": normal((3, 4, 5, 2))})
+    yield of("softmax_cross_entropy", "", {"logits": normal((5, 4))}, labels=labels)
 
 
-def _module_operations(rng: np.random.Generator) -> dict[str, Operation]:
+def _module_operations(rng: np.random.Generator) -> Iterator[Named]:
     """The spatial transformer as a function of its input and of all its parameters."""
     localisation = nn.Sequential(flatten=nn.Flatten(), fc=nn.Linear(40, 3), tanh=nn.Tanh())
     module = SpatialTransformer(localisation, 3, (3, 6), transform="affine")
     start = module.init(rng, np.float64)
     params = {name: value + 0.2 * rng.standard_normal(value.shape) for name, value in start.items()}
-    names = list(params)
 
     def forward(U: Array, *values: Array) -> tuple[Array, SpatialTransformerCache]:
-        return module.forward(U, dict(zip(names, values, strict=True)))
+        return module.forward(U, dict(zip(params, values, strict=True)))
 
     def backward(dV: Array, cache: SpatialTransformerCache) -> tuple[Array | None, ...]:
         dU, dparams = module.backward(dV, cache)
-        return dU, *(dparams[name] for name in names)
+        return dU, *(dparams[name] for name in params)
 
     inputs = {"U": rng.standard_normal((2, 4, 5, 2)), **params}
-    return {"spatial_transformer": Operation(Pair(forward, backward), inputs)}
+    yield "spatial_transformer", Operation(Pair(forward, backward), inputs)

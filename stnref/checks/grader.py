@@ -165,11 +165,7 @@ def grade(path: str | Path, seed: int = 0) -> list[Grade]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Drop what code of others prints and warns of: each function runs some hundred times."""
-    with (
-        contextlib.redirect_stdout(io.StringIO()),
-        warnings.catch_warnings(),
-        np.errstate(),
-    ):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate():
         warnings.simplefilter("ignore")
         yield
 
@@ -191,9 +187,8 @@ def _folder_of(path: Path) -> Iterator[None]:
 
 def _run(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ValueError(
-            f"{path}: expected a Python file, got {'a folder' if path.exists() else 'none'}"
-        )
+        got = "a folder" if path.exists() else "none"
+        raise ValueError(f"{path}: expected a Python file, got {got}")
     try:
         return runpy.run_path(str(path))
     except (Exception, SystemExit) as error:  # whatever code of others may raise
@@ -216,10 +211,9 @@ def _lacking(found: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _missing(name: str, lacking: Sequence[str]) -> Grade:
-    if len(lacking) == 2:
-        return Grade(name, name, "missing")
-    have = {"forward": "backward", "backward": "forward"}[lacking[0]]
-    return Grade(name, name, "missing", message=f"{name}_{have} without {name}_{lacking[0]}")
+    there = {"forward", "backward"} - set(lacking)
+    half = f"{name}_{there.pop()} without {name}_{lacking[0]}" if there else ""
+    return Grade(name, name, "missing", message=half)
 
 
 # ------------------------------------------------------------------------------- the cases
@@ -273,13 +267,10 @@ def _in_place(operation: Operation, theirs: Pair) -> Operation | None:
 
 def _takes(function: Function, name: str) -> bool:
     try:
-        parameters = signature(function).parameters
-    except (TypeError, ValueError):  # not every callable tells
+        signature(function).bind_partial(**{name: None})
+    except (TypeError, ValueError):  # no such option, or a callable that does not tell
         return False
-    by_name = parameters.get(name)
-    if by_name is not None:
-        return by_name.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-    return any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    return True
 
 
 def _without_exit(function: Function, *arguments: Any, **options: Any) -> Any:
@@ -374,24 +365,18 @@ def _number(value: float | None) -> str:
 
 
 def _worst(g: Grade) -> float | None:
-    comparisons = g.report.comparisons if g.report else ()
-    return g.report.worst.error if g.report and comparisons else None
+    return g.report.worst.error if g.report and g.report.comparisons else None
 
 
 def _complaints(grades: Sequence[Grade]) -> list[str]:
     """Say each thing once, in the first of a function's cases that has it."""
-    said: set[tuple[str, str]] = set()
-    parts = []
+    parts: dict[tuple[str, str], str] = {}
     for g in grades:
-        own = []
-        if g.verdict == "wrong values" and (g.function, g.verdict) not in said:
-            said.add((g.function, g.verdict))
-            own.append(f"error[wrong-values]: {g.message}" if g.message else "")
-        for finding in g.findings:
-            if (g.function, finding.cause) not in said:
-                said.add((g.function, finding.cause))
-                own.append(str(finding))
+        texts = [(finding.cause, str(finding)) for finding in g.findings]
+        if g.verdict == "wrong values" and g.message:
+            texts.insert(0, (g.verdict, f"error[wrong-values]: {g.message}"))
         if g.verdict in ("wrong gradient", "raises") and not g.findings:
-            own.append(g.message)
-        parts += [f"{g.case}\n{text}" for text in own if text]
-    return parts
+            texts.append((g.case, g.message))
+        for what, text in texts:
+            parts.setdefault((g.function, what), f"{g.case}\n{text}")
+    return list(parts.values())

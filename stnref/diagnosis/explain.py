@@ -1,8 +1,8 @@
 """Explain: which mistake gives exactly what backward gave?
 
-Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A, comes
-out, in all entries to round-off, it is a finding. How certain it is, is decided here for all of
-them: few or equal entries say little, and where two mistakes give the same on these inputs no
+Every suspect makes its mistake on purpose in the numerical Jacobian N; if the analytic one, A,
+comes out, in all entries to round-off, it is a finding. How certain it is, is decided here for all
+of them: few or equal entries say little, and where two mistakes give the same on these inputs no
 test can tell them apart.
 """
 
@@ -16,8 +16,9 @@ from stnref.diagnosis.causes import CAUSES
 from stnref.diagnosis.evidence import Evidence
 from stnref.diagnosis.suspects import COSTLY, SUSPECTS, Candidate, Suspect
 from stnref.diagnosis.suspects.candidate import CERTAIN, as_text
+from stnref.diagnosis.suspects.factors import nothing_comes_back
 from stnref.gradcheck import Finding, Jacobians, Problem, UseError, jacobians
-from stnref.gradcheck.shrink import is_small, share_wrong, shrink
+from stnref.gradcheck.shrink import share_wrong, shrink
 
 COUNTS = ((8, 0.99), (4, 0.95), (2, 0.85), (1, 0.7))
 """With so many different wrong entries explained, at most so certain."""
@@ -59,22 +60,20 @@ def explain(
     try:
         if kinked:
             problem, whole = _off_the_kinks(problem, which, rng), None
-        small = problem if is_small(problem) else shrink(problem, share_wrong(problem, which, rng))
+        wrong = share_wrong(problem, which, rng)
+        if kinked and not wrong(problem):
+            text = "moved off the kinks by a little it is right; on them it is not between"
+            return [Finding(CAUSES["kink"], where, f"{text} the slopes")]
+        small = shrink(problem, wrong)
         if small is None:
-            text = (
-                "no smaller input was found on which it is wrong too; repeat it on one for a name"
-            )
-            return [Finding(CAUSES["unexplained"], where, f"wrong; {text}", UNSEEN)]
+            text = "wrong, but on no smaller input that was tried; repeat it on one for a name"
+            return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
         both = whole if whole is not None and small is problem else jacobians(small, rng)
     except UseError as error:  # forward is not defined there
         text = f"moved a little, {error.where} {error.evidence}"
         return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
     e = Evidence(small, which, both, rng)
     if not e.wrong.any():
-        text = f"moved off the kinks by a little, all {e.A.size} entries are right"
-        if kinked:
-            text += "; on them the gradient is not between the slopes"
-            return [Finding(CAUSES["kink"], where, text)]
         return [Finding(CAUSES["unexplained"], where, "no entry was found wrong again", UNSEEN)]
     return [_finding(e, where)]
 
@@ -108,8 +107,19 @@ def _finding(e: Evidence, where: str) -> Finding:
 
 
 def matches(e: Evidence) -> list[Candidate]:
-    """Return the candidates that explain A, the likeliest first."""
-    found = list(_fitting(e, SUSPECTS))
+    """Return the candidates that explain A, the likeliest first.
+
+    Parameters
+    ----------
+    e : Evidence
+
+    Returns
+    -------
+    list of Candidate
+        Of equally certain ones the simplest first. A gradient that is zero everywhere has one
+        name: it would fit whatever takes values away.
+    """
+    found = list(_fitting(e, SUSPECTS if e.given.any() else [nothing_comes_back]))
     if all(c.certainty < CERTAIN or np.isnan(c.P[e.wrong]).any() for c in found):
         found += _fitting(e, COSTLY)
     return sorted(found, key=lambda c: -certainty(e, c))
@@ -123,14 +133,35 @@ def _fitting(e: Evidence, suspects: Iterable[Suspect]) -> Iterator[Candidate]:
 
 
 def fits(e: Evidence, c: Candidate) -> bool:
-    """Whether A is what the mistake would give, and N is not, wherever it says something."""
+    """Whether A is what the mistake would give, and N is not, wherever it says something.
+
+    Parameters
+    ----------
+    e : Evidence
+    c : Candidate
+
+    Returns
+    -------
+    bool
+    """
     said = ~np.isnan(c.P)
     off = np.abs(e.A - c.P) > max(e.tolerance, c.rounding) * e.scale
     return bool((e.wrong & said).any() and not (off & said).any())
 
 
 def certainty(e: Evidence, c: Candidate) -> float:
-    """Return how certain a candidate is that fits, by how many different entries say so."""
+    """Return how certain a candidate is that fits, by how many different entries say so.
+
+    Parameters
+    ----------
+    e : Evidence
+    c : Candidate
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+    """
     said = e.wrong & ~np.isnan(c.P)
     entries = np.round(np.stack([e.A[said], e.N[said]]) / e.scale, 6)
     different = np.unique(entries, axis=1).shape[1]

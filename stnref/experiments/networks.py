@@ -7,6 +7,7 @@ gives the same values as the other order for a quarter of the work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from stnref.nn import AvgPool2d, Conv2d, Flatten, Layer, Linear, MaxPool2d, Relu, Sequential
 from stnref.spatial_transformer import SpatialTransformer
@@ -96,14 +97,15 @@ def _expect_rows_and_columns(least: int, H: int, W: int, C: int) -> None:
 
 def _fcn(pixels: int, hidden: int, classes: int) -> dict[str, Layer]:
     """Two hidden layers and a classifier."""
-    return {
-        "flatten": Flatten(),
-        "fc1": Linear(pixels, hidden),
-        "relu1": Relu(),
-        "fc2": Linear(hidden, hidden),
-        "relu2": Relu(),
-        "classifier": Linear(hidden, classes),
-    }
+    return {**_dense(pixels, hidden, hidden), "classifier": Linear(hidden, classes)}
+
+
+def _dense(*sizes: int) -> dict[str, Layer]:
+    """Linear layers from each size to the next, each with a relu."""
+    layers: dict[str, Layer] = {"flatten": Flatten()}
+    for number, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+        layers |= {f"fc{number}": Linear(n_in, n_out), f"relu{number}": Relu()}
+    return layers
 
 
 def _localise_by_convolution(H: int, W: int, C: int) -> tuple[Sequential, int]:
@@ -126,13 +128,4 @@ def _localise_by_convolution(H: int, W: int, C: int) -> tuple[Sequential, int]:
 
 def _localise_densely(H: int, W: int, C: int) -> tuple[Sequential, int]:
     """Three layers of 32 units."""
-    net = Sequential(
-        flatten=Flatten(),
-        fc1=Linear(H * W * C, 32),
-        relu1=Relu(),
-        fc2=Linear(32, 32),
-        relu2=Relu(),
-        fc3=Linear(32, 32),
-        relu3=Relu(),
-    )
-    return net, 32
+    return Sequential(**_dense(H * W * C, 32, 32, 32)), 32

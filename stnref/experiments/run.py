@@ -170,7 +170,7 @@ def train_run(
     stream = stream or sys.stderr
     _open_folder(config, folder, resume)
     network, recipe = config.network(), config.recipe()
-    train = _training_set(config, data_dir)
+    train = _data(config, "train", config.train_size, config.seed + 1, data_dir)
     test = _test_set(config, data_dir)
     progress = _start(network, recipe, config.seed, folder / "checkpoint.npz")
     save_checkpoint(folder / "checkpoint.npz", progress)
@@ -296,29 +296,21 @@ def _open_folder(config: Config, folder: Path, resume: bool) -> None:
     write_atomic(folder / "config.json", _json(dataclasses.asdict(config)))
 
 
-def _training_set(config: Config, data_dir: Path | None) -> DataSet:
-    if config.data == "digits":
-        return _drawn(config.train_size, config.seed + 1)
-    return _read("train", data_dir)
-
-
 def _test_set(config: Config, data_dir: Path | None) -> DataSet:
     """Return the test pictures, distorted once and for all."""
-    digits = config.data == "digits"
-    test = _drawn(config.test_size, TEST_SEED) if digits else _read("test", data_dir)
+    test = _data(config, "test", config.test_size, TEST_SEED, data_dir)
     rng = np.random.default_rng([TEST_SEED, 1])
     images, angle = DISTORTIONS[config.distortion](test.images, rng)
     return DataSet(images, test.labels, test.angle + angle)
 
 
-def _drawn(count: int, seed: int) -> DataSet:
-    digits = draw_digits(count, np.random.default_rng([seed, 0]))
+def _data(config: Config, split: str, size: int, seed: int, data_dir: Path | None) -> DataSet:
+    """Draw as many digits, or read that split of MNIST."""
+    if config.data == "mnist":
+        images, labels = load_mnist(split, data_dir=data_dir)
+        return DataSet(images, labels, np.zeros(len(labels)))
+    digits = draw_digits(size, np.random.default_rng([seed, 0]))
     return DataSet(digits.images, digits.labels, digits.angle)
-
-
-def _read(split: str, data_dir: Path | None) -> DataSet:
-    images, labels = load_mnist(split, data_dir=data_dir)
-    return DataSet(images, labels, np.zeros(len(labels)))
 
 
 def _start(network: Sequential, recipe: Recipe, seed: int, checkpoint: Path) -> Progress:

@@ -65,7 +65,7 @@ def shrink(problem: Problem, shows: Shows) -> Problem | None:
     Problem or None
         Itself if it is small.
     """
-    share = shows(problem)
+    share = 1.0 if is_small(problem) else shows(problem)
     if share == 0:
         return None
     for lively in (LIVELY, 0.0):  # at last anything will do

@@ -21,6 +21,7 @@ from stnref.nn.loss import softmax_cross_entropy_backward as softmax_cross_entro
 from stnref.nn.loss import softmax_cross_entropy_forward as softmax_cross_entropy_forward
 from stnref.nn.optimizers import SGD as SGD
 from stnref.nn.optimizers import Adam as Adam
+from stnref.nn.optimizers import Optimizer as Optimizer
 from stnref.nn.optimizers import clip_gradient_norm as clip_gradient_norm
 from stnref.nn.optimizers import gradient_norm as gradient_norm
 from stnref.nn.optimizers import group_rates as group_rates

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.nn.layer import Stateless
+from stnref.pairs import Pair
 from stnref.validation import Array, expect_array
 
 
@@ -154,19 +155,19 @@ def flatten_backward(dY: ArrayLike, cache: FlattenCache) -> Array:
 class Relu(Stateless):
     """`relu_forward` as a layer."""
 
-    _forward = staticmethod(relu_forward)
-    _backward = staticmethod(relu_backward)
+    def __init__(self) -> None:
+        super().__init__(Pair(relu_forward, relu_backward))
 
 
 class Tanh(Stateless):
     """`tanh_forward` as a layer."""
 
-    _forward = staticmethod(tanh_forward)
-    _backward = staticmethod(tanh_backward)
+    def __init__(self) -> None:
+        super().__init__(Pair(tanh_forward, tanh_backward))
 
 
 class Flatten(Stateless):
     """`flatten_forward` as a layer."""
 
-    _forward = staticmethod(flatten_forward)
-    _backward = staticmethod(flatten_backward)
+    def __init__(self) -> None:
+        super().__init__(Pair(flatten_forward, flatten_backward))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from stnref.pairs import Pair
 from stnref.validation import Array, expect_needs
 
 Params = Mapping[str, Array]
@@ -22,18 +23,82 @@ NEEDS = ("X", "params")
 
 
 class Layer(Protocol):
-    """The form of all layers, `Sequential` and `SpatialTransformer` among them."""
+    """The form of all layers, `Sequential` and `SpatialTransformer` among them.
+
+    Examples
+    --------
+    >>> from stnref.nn import Linear
+    >>> layer: Layer = Linear(3, 2)
+    >>> params = layer.init(np.random.default_rng(0), np.float64)
+    >>> Y, cache = layer.forward(np.ones((4, 3)), params)
+    >>> dX, dparams = layer.backward(np.ones_like(Y), cache, needs=("params",))
+    >>> Y.shape, dX, dparams["W"].shape
+    ((4, 2), None, (3, 2))
+    """
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
-        """Return the initial parameters."""
+        """Return the initial parameters.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        dtype : float32 or float64
+
+        Returns
+        -------
+        params : dict of str to array
+            Empty for a layer without parameters.
+        """
 
     def forward(self, X: ArrayLike, params: Params | None = None) -> tuple[Array, Any]:
-        """Return the output and the cache that backward wants."""
+        """Return the output and the cache that backward wants.
+
+        Parameters
+        ----------
+        X : (B, ...)
+            Input, of a floating dtype.
+        params : dict of str to array, optional
+            From `init`, or of a step of an optimizer; a layer without parameters needs none.
+
+        Returns
+        -------
+        Y : (B, ...)
+        cache : Any
+            References to the inputs, and what else backward reads.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A dtype or a shape does not fit.
+        KeyError
+            A parameter is missing.
+        """
 
     def backward(
         self, dY: ArrayLike, cache: Any, *, needs: Collection[str] = NEEDS
     ) -> tuple[Array | None, Params]:
-        """Return dX, or None where it is not needed, and the gradients to the parameters."""
+        """Return the gradients to the input and to the parameters.
+
+        Parameters
+        ----------
+        dY : shape of Y
+            Gradient to the output.
+        cache : Any
+            From `forward`.
+        needs : subset of {"X", "params"}
+            The gradients to compute.
+
+        Returns
+        -------
+        dX : shape of X, or None
+        dparams : dict of str to array
+            Keyed like params; empty without "params" in `needs`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            dY does not have the dtype or the shape of an output, or `needs` names something else.
+        """
 
 
 def he_normal(
@@ -116,7 +181,10 @@ def parametric_backward(
 
 
 class Stateless:
-    """A pair without parameters as a layer; the subclasses name the pair."""
+    """A pair without parameters as a layer; the subclasses give the pair."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
         """Return no parameters."""
@@ -124,17 +192,11 @@ class Stateless:
 
     def forward(self, X: ArrayLike, params: Params | None = None) -> tuple[Array, Any]:
         """Return the output and the cache."""
-        return self._forward(X)
+        return self.pair.forward(X)
 
     def backward(
         self, dY: ArrayLike, cache: Any, *, needs: Collection[str] = NEEDS
     ) -> tuple[Array | None, Params]:
         """Return dX, or None, and no gradients."""
         expect_needs(needs, NEEDS)
-        return (self._backward(dY, cache) if "X" in needs else None), {}
-
-    def _forward(self, X: ArrayLike) -> tuple[Array, Any]:
-        raise NotImplementedError
-
-    def _backward(self, dY: ArrayLike, cache: Any) -> Array:
-        raise NotImplementedError
+        return (self.pair.backward(dY, cache) if "X" in needs else None), {}

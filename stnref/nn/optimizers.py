@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,56 @@ from stnref.validation import Array
 
 Rate = float | Mapping[str, float]
 State = Mapping[str, Array]
+
+
+class Optimizer(Protocol):
+    """The form of `SGD` and `Adam`; one of your own will do for `stnref.training.Recipe`.
+
+    Examples
+    --------
+    >>> optimizer: Optimizer = SGD()
+    >>> params = {"w": np.array([1.0])}
+    >>> params, state = optimizer.step(params, params, optimizer.init(params), 0.25)
+    >>> params["w"].tolist()
+    [0.75]
+    """
+
+    def init(self, params: Params) -> State:
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        params : mapping of str to array
+
+        Returns
+        -------
+        state : dict of str to array
+        """
+
+    def step(self, params: Params, grads: Params, state: State, rate: Rate) -> tuple[Params, State]:
+        """Return the parameters and the state after one step, in new arrays.
+
+        Parameters
+        ----------
+        params : mapping of str to array
+        grads : mapping of str to array
+            Gradients with the keys and the shapes of `params`.
+        state : mapping of str to array
+            From `init` or the step before.
+        rate : float or mapping of str to float
+            The rate, or that of each parameter by name.
+
+        Returns
+        -------
+        params : dict of str to array
+            In the dtypes that came.
+        state : dict of str to array
+
+        Raises
+        ------
+        ValueError
+            The gradients have other keys than the parameters.
+        """
 
 
 def _rate_of(rate: Rate, name: str) -> float:

@@ -7,12 +7,14 @@ Derivation: ``docs/derivations/layers.md``, equations L6 and L7.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.nn.layer import Stateless
+from stnref.pairs import Pair
 from stnref.validation import Array, expect_array, expect_count
 
 
@@ -159,21 +161,11 @@ class MaxPool2d(Stateless):
     """`max_pool2d_forward` as a layer."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
-
-    def _forward(self, X: ArrayLike) -> tuple[Array, MaxPool2dCache]:
-        return max_pool2d_forward(X, self.size)
-
-    _backward = staticmethod(max_pool2d_backward)
+        super().__init__(Pair(partial(max_pool2d_forward, size=size), max_pool2d_backward))
 
 
 class AvgPool2d(Stateless):
     """`avg_pool2d_forward` as a layer."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
-
-    def _forward(self, X: ArrayLike) -> tuple[Array, AvgPool2dCache]:
-        return avg_pool2d_forward(X, self.size)
-
-    _backward = staticmethod(avg_pool2d_backward)
+        super().__init__(Pair(partial(avg_pool2d_forward, size=size), avg_pool2d_backward))

@@ -1,4 +1,7 @@
-"""Layers one after the other, by name."""
+"""Layers one after the other, by name: backward is the chain rule, layer by layer (G1).
+
+Derivation: ``docs/derivations/grid_generator.md``, equation G1.
+"""
 
 from __future__ import annotations
 

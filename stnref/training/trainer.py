@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from stnref.data.distortions import Distorted
 from stnref.nn import (
-    SGD,
-    Adam,
+    Optimizer,
     Params,
     Sequential,
     clip_gradient_norm,
@@ -49,6 +48,7 @@ class Recipe:
     ----------
     epochs, batch : int
         Passes over the training set, and pictures in a batch.
+    optimizer : Optimizer
     rate : float
         Peak learning rate.
     schedule : callable
@@ -61,7 +61,7 @@ class Recipe:
 
     epochs: int
     batch: int
-    optimizer: SGD | Adam
+    optimizer: Optimizer
     rate: float
     schedule: Schedule
     multipliers: Mapping[str, float]
@@ -133,32 +133,41 @@ def _step(
 ) -> tuple[float, int]:
     """Take one step on one batch; return its loss and number of errors."""
     params = progress.params
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # checked just below
-        try:
-            logits, cache = network.forward(images, params)
-            loss, loss_cache = softmax_cross_entropy_forward(logits, labels)
-        except NonFiniteError:
-            loss = np.array(np.nan)
-        if not np.isfinite(loss):
-            suspect = find_suspect(network, images, params)
-            raise _divergence("the loss", _at(rate, progress), suspect)
+    where = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}, rate {rate:.2g}"
+    with np.errstate(all="ignore"):  # what comes out is checked
+        logits, cache, loss, loss_cache = _loss(network, images, labels, params, "the loss", where)
         dlogits = softmax_cross_entropy_backward(np.ones_like(loss), loss_cache)
         _, grads = network.backward(dlogits, cache, needs=("params",))
         grads, norm = clip_gradient_norm(grads, recipe.clip)
         if not np.isfinite(norm):
-            raise _divergence("a gradient", _at(rate, progress), _first_non_finite(grads))
+            raise _divergence("a gradient", where, _first_non_finite(grads))
         new_params, optimizer = recipe.optimizer.step(
             params, grads, progress.optimizer, group_rates(params, rate, recipe.multipliers)
         )
     broken = _first_non_finite(new_params)
     if broken:
-        raise _divergence("a parameter", _at(rate, progress), broken)
+        raise _divergence("a parameter", where, broken)
     progress.params, progress.optimizer = new_params, optimizer
     return float(loss), int((logits.argmax(axis=1) != labels).sum())
 
 
-def _at(rate: float, progress: Progress) -> str:
-    return f"epoch {progress.epoch + 1}, batch {progress.batch + 1}, rate {rate:.2g}"
+def _loss(
+    network: Sequential,
+    images: Array,
+    labels: NDArray[np.intp],
+    params: Params,
+    what: str,
+    where: str,
+) -> tuple[Array, Any, Array, Any]:
+    """Return logits and loss, each with its cache, if the loss is finite."""
+    try:
+        logits, cache = network.forward(images, params)
+        loss, loss_cache = softmax_cross_entropy_forward(logits, labels)
+    except NonFiniteError:
+        loss = np.array(np.nan)
+    if not np.isfinite(loss):
+        raise _divergence(what, where, find_suspect(network, images, params))
+    return logits, cache, loss, loss_cache
 
 
 def _divergence(what: str, where: str, suspect: str) -> DivergenceError:
@@ -228,15 +237,9 @@ def evaluate(network: Sequential, params: Params, data: DataSet, *, batch: int =
     wrong, losses = [], []
     for start in range(0, len(data.labels), batch):
         images, labels = (values[start : start + batch] for values in data[:2])
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # checked just below
-            try:
-                logits, _ = network.forward(images, params)
-                loss, _ = softmax_cross_entropy_forward(logits, labels)
-            except NonFiniteError:
-                loss = np.array(np.nan)
-            if not np.isfinite(loss):
-                where, suspect = f"picture {start} on", find_suspect(network, images, params)
-                raise _divergence("the test loss", where, suspect)
+        where = f"picture {start} on"
+        with np.errstate(all="ignore"):  # what comes out is checked
+            logits, _, loss, _ = _loss(network, images, labels, params, "the test loss", where)
         losses.append(float(loss) * len(labels))
         wrong.append(logits.argmax(axis=1) != labels)
     answers = np.concatenate(wrong)

@@ -3,11 +3,14 @@
 Each is a chain of pairs that end in a grid: a matrix from its parameters, then the grid of
 that matrix; or the displacements of control points, spread by a basis, added to the target
 grid. At the identity parameters both give the target grid bit by bit.
+
+Derivation: ``docs/derivations/grid_generator.md``, equation G1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import getfullargspec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,35 +102,26 @@ def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
 # ------------------------------------------------------------------- parameters to matrices
 
 
-def _reshaped(*shape: int) -> Pair:
-    """The parameters are the entries of an array, row by row."""
-    size = int(np.prod(shape))
+def _entries(*shape: int, last_is_one: bool = False) -> Pair:
+    """The parameters are the entries of an array, row by row, or all but the last, which is 1."""
+    size = int(np.prod(shape)) - last_is_one
+
+    def entries(name: str, params: ArrayLike, last: int) -> Array:
+        params = expect_array(name, params, ("B", size))
+        if last_is_one:
+            params = np.insert(params, size, last, axis=1)
+        return params.reshape(-1, *shape)
 
     def forward(params: ArrayLike) -> tuple[Array, None]:
-        return expect_array("params", params, ("B", size)).reshape(-1, *shape), None
+        return entries("params", params, 1), None
 
     def backward(dtheta: Array, cache: None) -> Array:
-        return dtheta.reshape(-1, size)
+        return dtheta.reshape(len(dtheta), -1)[:, :size]
 
     def jvp(params_dot: ArrayLike, cache: None) -> Array:
-        return expect_array("params_dot", params_dot, ("B", size)).reshape(-1, *shape)
+        return entries("params_dot", params_dot, 0)
 
     return Pair(forward, backward, jvp)
-
-
-def _homography_forward(params: ArrayLike) -> tuple[Array, None]:
-    """Take eight entries of theta, row by row; the ninth is 1."""
-    params = expect_array("params", params, ("B", 8))
-    return np.insert(params, 8, 1, axis=1).reshape(-1, 3, 3), None
-
-
-def _homography_backward(dtheta: Array, cache: None) -> Array:
-    return dtheta.reshape(-1, 9)[:, :8]
-
-
-def _homography_jvp(params_dot: ArrayLike, cache: None) -> Array:
-    params_dot = expect_array("params_dot", params_dot, ("B", 8))
-    return np.insert(params_dot, 8, 0, axis=1).reshape(-1, 3, 3)
 
 
 _MATRICES: Mapping[str, tuple[tuple[int, ...], Pair]] = {
@@ -135,12 +129,9 @@ _MATRICES: Mapping[str, tuple[tuple[int, ...], Pair]] = {
     "attention": ((1, 0, 0), pair_of(vars(affine), "attention_matrix")),
     "rigid": ((0, 0, 0), pair_of(vars(affine), "rigid_matrix")),
     "similarity": ((1, 0, 0, 0), pair_of(vars(affine), "similarity_matrix")),
-    "affine": ((1, 0, 0, 0, 1, 0), _reshaped(2, 3)),
-    "affine3d": ((1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), _reshaped(3, 4)),
-    "projective": (
-        (1, 0, 0, 0, 1, 0, 0, 0),
-        Pair(_homography_forward, _homography_backward, _homography_jvp),
-    ),
+    "affine": ((1, 0, 0, 0, 1, 0), _entries(2, 3)),
+    "affine3d": ((1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), _entries(3, 4)),
+    "projective": ((1, 0, 0, 0, 1, 0, 0, 0), _entries(3, 3, last_is_one=True)),
 }
 """Of each family the identity parameters, and the pair that makes the matrix."""
 
@@ -148,9 +139,10 @@ _MATRICES: Mapping[str, tuple[tuple[int, ...], Pair]] = {
 def _matrix_transform(name: str, G: Array) -> Transform:
     """A matrix from the parameters, then its grid."""
     identity, matrix = _MATRICES[name]
-    if name == "projective":
-        return chain(identity, matrix, pair_of(vars(projective), "projective_grid", G=G))
-    return chain(identity, matrix, pair_of(vars(affine), "affine_grid", G=G))
+    room, grid = (
+        (projective, "projective_grid") if name == "projective" else (affine, "affine_grid")
+    )
+    return chain(identity, matrix, pair_of(vars(room), grid, G=G))
 
 
 # -------------------------------------------------------------------------- control points
@@ -162,9 +154,8 @@ def _tps(G: Array, *, control_shape: Sequence[int] = (4, 4), stiffness: float = 
 
 
 def _bspline(G: Array, *, control_shape: Sequence[int] = (4, 4)) -> Transform:
-    return _control_point_transform(
-        bspline_points(control_shape), bspline_basis(control_shape, G), G
-    )
+    points = bspline_points(control_shape)
+    return _control_point_transform(points, bspline_basis(control_shape, G), G)
 
 
 def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
@@ -172,7 +163,7 @@ def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
 
     So the round-off of the basis is one of the displacements, none at the identity.
     """
-    reshape = _reshaped(*points.shape)
+    reshape = _entries(*points.shape)
 
     def forward(params: ArrayLike) -> tuple[Array, None]:
         theta, cache = reshape.forward(params)
@@ -187,11 +178,6 @@ def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
 
 
 _SPLINES: Mapping[str, Callable[..., Transform]] = {"tps": _tps, "bspline": _bspline}
-
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "tps": ("control_shape", "stiffness"),
-    "bspline": ("control_shape",),
-}
 
 TRANSFORMS_3D = ("affine3d",)
 """Names that `get_transform` knows, of transforms onto volumes."""
@@ -250,7 +236,7 @@ def get_transform(
     12
     """
     expect_choice("name", name, (*TRANSFORMS, *TRANSFORMS_3D))
-    known = _OPTIONS.get(name, ())
+    known = getfullargspec(_SPLINES[name]).kwonlyargs if name in _SPLINES else []
     for option in options:
         if option not in known:
             expected = " or ".join(repr(k) for k in known) or "none"

@@ -11,7 +11,7 @@ import pytest
 from stnref.experiments.run import Config, train_run
 from stnref.training import load_checkpoint
 
-CONFIG = Config(model="st-cnn", filters=4, epochs=2, batch=16, train_size=160, test_size=40, seed=3)
+CONFIG = Config(model="st-cnn", filters=4, epochs=2, batch=16, train_size=160, test_size=10, seed=3)
 KILLED_AT = 14  # the second epoch's batches are 11 to 20
 
 VICTIM = """

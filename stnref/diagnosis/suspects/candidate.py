@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from stnref.diagnosis.evidence import Evidence
+import numpy as np
+
+from stnref.diagnosis.evidence import Evidence, Indices
 from stnref.validation import Array
 
 CERTAIN = 1.0
@@ -46,8 +48,41 @@ class Candidate(NamedTuple):
 Suspect = Callable[[Evidence], Iterator[Candidate]]
 
 AXES = "xyz"
+MOST = 3
+"""Indices that an evidence names."""
 
 
 def as_text(index: Sequence[int]) -> str:
-    """Write an index as Python does."""
+    """Write an index as Python does.
+
+    Parameters
+    ----------
+    index : sequence of int
+
+    Returns
+    -------
+    str
+    """
     return str([int(i) for i in index])
+
+
+def places(at: Indices) -> str:
+    """Write a few of some indices, with ... for a first axis along which they repeat.
+
+    Parameters
+    ----------
+    at : (n, ndim)
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> places(np.array([[0, 3], [1, 3]])), places(np.array([[5], [7]]))
+    ('[..., 3]', '[5], [7]')
+    """
+    tails = np.unique(at[:, 1:], axis=0)
+    if at.shape[1] > 1 and len(tails) < len(at):
+        return ", ".join("[..., " + as_text(t)[1:] for t in tails[:MOST])
+    return ", ".join(as_text(index) for index in at[:MOST])

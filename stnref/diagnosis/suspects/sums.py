@@ -3,81 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
 from stnref.diagnosis.evidence import Evidence, Mask
-from stnref.diagnosis.suspects.candidate import LIKELY, POSSIBLE, Candidate, as_text
+from stnref.diagnosis.suspects.candidate import AXES, LIKELY, POSSIBLE, Candidate, places
+from stnref.diagnosis.windows import windows_of
 
 FEW_OF_A_ROW = 0.2
 """What a sampler reads is at most this share of what a dense layer reads."""
+DENSE = 12
+"""A dense row gives gradient to at least so many elements."""
 A_BRANCH = 0.3
 """A branch that is forgotten leaves at least this share of the entries at zero."""
 
 
 def _cause(e: Evidence, axis: int) -> str:
     """Say which sum was left out, by the axis of the output that it runs along."""
-    sampled = e.map is not None and not e.is_map and e.has_grid
-    return "channel-sum" if (e.is_coordinates and sampled) or _is_channel(e, axis) else "bias-sum"
-
-
-def _is_channel(e: Evidence, axis: int) -> bool:
-    """Whether the output's axis is one that a sampled map has too, and that it does not move."""
-    if e.map is None or e.is_map or axis == 0:
-        return False
+    if e.map is None or e.is_map:
+        return "bias-sum"
     ndim = e.problem.inputs[e.map].ndim
-    return ndim == len(e.out_shape) and axis not in e.spatial and len(e.spatial) == ndim - 2 > 1
+    sampled = ndim == len(e.out_shape) and len(e.spatial) == ndim - 2 > 1
+    is_channel = sampled and axis not in (0, *e.spatial)
+    return "channel-sum" if is_channel or (e.is_coordinates and e.has_grid) else "bias-sum"
 
 
 def only_one_counts(e: Evidence) -> Iterator[Candidate]:
-    """Of the outputs only one along an axis, or along several, counts."""
-    kept = np.ones(len(e.o), dtype=bool)
-    counted, there = e.given.any(axis=1), e.depends.any(axis=1)
-    axes = []
-    for axis in range(len(e.out_shape)):
-        some, every = (np.unique(e.o[rows, axis]) for rows in (counted, there))
-        if len(some) == 1 and len(every) > 1:
-            kept &= e.o[:, axis] == some[0]
-            axes.append((axis, int(some[0])))
-    if not axes:
-        return
-    text = " and ".join(f"number {i} along axis {axis}" for axis, i in axes)
-    cause, P = _cause(e, axes[-1][0]), e.N * kept[:, None]
-    if (
-        all(i == e.out_shape[axis] - 1 for axis, i in axes)
-        and len(e.shape) > 1
-        and cause == "bias-sum"
-    ):
-        yield Candidate("accumulation-lost", f"of the outputs only the last, {text}, is left", P)
-    yield Candidate(cause, f"of the outputs only {text} counts", P)
+    """Of the outputs only one along an axis, or along several, counts, for some components."""
+    own = np.ones(len(e.k), dtype=bool)
+    if e.shape and not e.is_map:  # the components that are wrong: x may be right where y is not
+        own = np.isin(e.k[:, -1], e.k[e.wrong.any(axis=0), -1])
+    counted = e.o[e.given[:, own].any(axis=1)]
+    right = own if own.all() else ~own  # if these are not summed, it is not a sum that was cut
+    summed = [a for a in range(len(e.out_shape)) if _is_summed(e, a, right)]
+    axes = [a for a in summed if len(counted) and np.ptp(counted[:, a]) == 0]
+    if axes:
+        only = counted[0, axes]
+        text = " and ".join(f"number {i} along axis {a}" for a, i in zip(axes, only, strict=True))
+        text = f"of the outputs only {text} counts"
+        cause, lost = _cause(e, axes[-1]), (e.o[:, axes] != only).any(axis=1)[:, None]
+        where = "" if own.all() else f"[..., {np.unique(e.k[own, -1]).tolist()}]"
+        if e.is_coordinates and where:
+            where = " and ".join(AXES[c] for c in np.unique(e.k[own, -1]))
+        P = np.where(lost & own, 0, e.N)
+        if (
+            cause == "bias-sum"
+            and len(e.shape) > 1
+            and (only == np.array(e.out_shape)[axes] - 1).all()
+        ):
+            yield Candidate("accumulation-lost", f"{text}: the last, which is left", P, where)
+        yield Candidate(cause, text, P, where)
+
+
+def _is_summed(e: Evidence, axis: int, columns: Mask | slice = slice(None)) -> bool:
+    """Whether one of these elements is read by several outputs along the axis."""
+    others = tuple(a for a in range(len(e.out_shape)) if a != axis)
+    read = e.depends[:, columns].reshape(*e.out_shape, -1).any(axis=others)  # (axis, elements)
+    return bool(read.sum(axis=0).max() > 1)
 
 
 def every_one_is_the_sum(e: Evidence) -> Iterator[Candidate]:
     """Every output counts as if it were the sum along an axis."""
     tensor = e.N.reshape(*e.out_shape, -1)
-    for axis, n in enumerate(e.out_shape):
+    for axis in range(len(e.out_shape)):
         own_batch = axis == 0 and e.shape[:1] == e.out_shape[:1]  # each has its own elements
-        terms = (tensor != 0).sum(axis=axis).max()
-        if n > 1 and not own_batch and terms > 1:
+        if not own_batch and _is_summed(e, axis):
             sums = np.broadcast_to(tensor.sum(axis=axis, keepdims=True), tensor.shape)
-            P = sums.reshape(e.N.shape) * e.given.any(axis=1)[:, None]
+            P = sums.reshape(e.N.shape) * np.any(e.given, axis=1)[:, None]
             text = f"every output counts as if it were the sum along axis {axis} of the output"
             yield Candidate(_cause(e, axis), text, P)
-
-
-def component_not_summed(e: Evidence) -> Iterator[Candidate]:
-    """The same for one coordinate, where the others are right."""
-    if not e.is_coordinates:
-        return
-    for axis, n in enumerate(e.out_shape):
-        for i in {0, n - 1} if n > 1 else ():
-            for a in range(e.shape[-1]):
-                own = e.k[:, -1] == a
-                P = e.N.copy()
-                P[np.ix_(e.o[:, axis] != i, own)] = 0
-                if e.wrong[:, own].any() and not e.wrong[:, ~own].any():
-                    text = f"of the outputs only number {i} along axis {axis} counts"
-                    yield Candidate(_cause(e, axis), text, P, "xyz"[a])
 
 
 # -------------------------------------------------------------------------- entries lost
@@ -98,96 +93,83 @@ def written_over(e: Evidence) -> Iterator[Candidate]:
     left: there one reader is enough.
     """
     lost = _lost(e)
-    if lost is None or not (e.is_map or e.is_splat) or e.is_coordinates:
+    if lost is None or e.is_coordinates or not e.is_map or e.is_splat:
         return
     readers, lossy = e.depends.sum(axis=0), lost.any(axis=0)
-    border = _at_border(e) if e.has_grid else np.zeros(len(e.k), dtype=bool)
-    inner = lossy & ~border
-    alone = int(((readers == 1) & ~lossy).sum())
-    kept = (e.given & e.depends).sum(axis=0)
-    if not (lossy & (readers > 1)).any() or (readers[inner] < 2).any() or (kept[inner] < 1).any():
+    shared, alone = lossy & (readers > 1), (readers == 1) & ~lossy
+    kept = e.given & e.depends
+    if e.has_grid:
+        at, end = e.k[:, e.spatial], np.array(e.shape)[e.spatial] - 1
+        lossy = lossy & ~((at == 0) | (at == end)).any(axis=1)
+    # A pass over the outputs leaves the last one that reads an element, one over taps the first.
+    others = [np.cumsum(e.depends[::s], axis=0)[::s] > 1 for s in (1, -1)]
+    in_turn = any((kept | ~e.depends | other)[:, lossy].all() for other in others)
+    partly = shared.any() and (shared & kept.any(axis=0))[lossy].all()
+    if partly and (alone.any() or in_turn):
+        text = "elements that several outputs read have a part of their sum only, as "
+        text += f"{places(e.k[shared])}; {int(alone.sum())} with one reader are right"
+        yield Candidate("accumulation-lost", text, np.where(lost, e.A, e.N), "", LIKELY)
+
+
+def window_ends_early(e: Evidence) -> Iterator[Candidate]:
+    """The last row, column, or both, of every window is not there: a range ends one early."""
+    w = e.windows
+    if w is None or not e.is_map or (e.has_grid and max(w.size) == 2):
         return
-    pixels = ", ".join(as_text(k) for k in e.k[lossy & (readers > 1)][:4])
-    text = (
-        f"{int(lossy.sum())} elements that several outputs read have a part of their sum only, "
-        f"the first at {pixels}; the {alone} with one reader are right"
-    )
-    yield Candidate("accumulation-lost", text, np.where(lost, e.A, e.N), "", LIKELY)
+    axes = [a for a in e.spatial if w.size[a] > 1]
+    for cut in [c for r in range(1, len(axes) + 1) for c in combinations(axes, r)]:
+        taps = w.of(e.N)
+        for axis in cut:
+            taps.swapaxes(1, axis + 1)[:, -1] = 0
+        text = f"the last of every window along axes {list(cut)} is not there"
+        yield Candidate("off-by-one", text, w.jacobian(taps, len(e.k)))
 
 
-def _at_border(e: Evidence) -> Mask:
-    at, sizes = e.k[:, e.spatial], np.array(e.shape)[e.spatial]
-    return np.asarray(((at == 0) | (at == sizes - 1)).any(axis=1))
-
-
-def only_the_diagonal(e: Evidence) -> Iterator[Candidate]:
-    """Of a dense Jacobian only the elements' own outputs are there."""
+def direct_path_forgotten(e: Evidence) -> Iterator[Candidate]:
+    """Of a sum x + f(x) the x is forgotten; or of a dense Jacobian all but the diagonal."""
     if e.shape == e.out_shape and e.depends.sum() > len(e.o):
-        P = np.diag(np.diag(e.N))
-        yield Candidate("path-missing", "only the diagonal of the Jacobian is there", P)
+        one = np.eye(len(e.o))
+        yield Candidate("path-missing", "the input itself, added to the output, is lost", e.N - one)
+        yield Candidate("path-missing", "only the diagonal of the Jacobian is there", e.N * one)
 
 
 def term_forgotten(e: Evidence) -> Iterator[Candidate]:
-    """One of the terms of an element's sum is lost, the same in every sample; the others are right."""
+    """Of an element's sum some terms are lost, the same in every sample; the others are right."""
     lost = _lost(e)
-    if lost is None or (lost & e.given).any() or e.is_map:
+    if lost is None or e.is_map or (lost & e.given).any():
+        return
+    if (lost.any(axis=0) & ~e.given.any(axis=0)).any():  # a component, not a term
         return
     B = e.out_shape[0] if e.out_shape else 1
-    samples = (
-        B,
-        -1,
-        B if e.shape[:1] == (B,) else 1,
-        max(1, len(e.k) // (B if e.shape[:1] == (B,) else 1)),
-    )
+    own = B if e.shape[:1] == (B,) else 1  # samples of the input: parameters have none
+    samples = (B, len(e.o) // B, own, len(e.k) // own)
     n_lost, n = (mask.reshape(samples).sum(axis=(0, 2)) for mask in (lost, e.depends))
-    always = np.broadcast_to((n_lost == n) & (n > 1), lost.reshape(samples).swapaxes(1, 2).shape)
-    always = always.swapaxes(1, 2).reshape(lost.shape)
-    if (e.given.any(axis=0) | ~lost.any(axis=0)).all():
-        outputs = np.unique(e.o[lost.any(axis=1)][:, 1:], axis=0).tolist()[:3]
-        shown = ", ".join(f"[{', '.join(['...', *map(str, o)])}]" for o in outputs)
-        text = f"outputs {shown} depend on it, their share is lost; all else is right"
-        yield Candidate("path-missing", text, np.where(always, 0, e.N), "", POSSIBLE)
+    always = np.tile((n_lost == n) & (n > 1), (B, own))
+    text = f"outputs {places(e.o[lost.any(axis=1)])} depend on it, their share is lost"
+    yield Candidate("path-missing", text, np.where(always, 0, e.N), "", POSSIBLE)
 
 
 def branch_forgotten(e: Evidence) -> Iterator[Candidate]:
     """Most of what an output depends on gets nothing: a whole branch is not there."""
     share = (e.depends & ~e.given).sum() / max(1, e.depends.sum())
-    if e.is_map and len(e.problem.inputs) > 1 and share > A_BRANCH and (e.wrong & e.given).any():
-        text = (
-            f"{share:.0%} of the entries that outputs depend on are zero: a branch has no backward"
-        )
+    partly = (e.wrong & e.given).any() and not (e.given & ~e.depends).any()
+    if e.is_map and len(e.J) > 1 and share > A_BRANCH and partly:
+        text = f"{share:.0%} of what outputs depend on gets zero: a branch has no backward"
         yield Candidate("path-missing", text, e.A, "", POSSIBLE)
 
 
 def sampled_part_lost(e: Evidence) -> Iterator[Candidate]:
     """Dense rows are right but for the pixels around one point: what the sampler reads is lost."""
     wrong = e.wrong.any(axis=1)
-    if not e.is_map or len(e.problem.inputs) < 2 or not wrong.any():
+    if not e.is_map or len(e.J) < 2 or e.windows is not None:
         return
-    few = e.wrong.sum(axis=1) <= FEW_OF_A_ROW * np.maximum(12, e.depends.sum(axis=1))
-    reads = e.wrong.reshape(len(e.o), *e.shape)
-    for axis in e.spatial:
-        along = reads.any(axis=tuple(a + 1 for a in range(len(e.shape)) if a != axis))
-        extent = along.shape[1] - along[:, ::-1].argmax(axis=1) - along.argmax(axis=1)
-        few &= extent <= 2
-    if not few[wrong].all() or (e.given.sum(axis=1) < 12)[wrong].any():
-        return
-    text = "all is right but for pixels around one point in a row, where a part is lost"
-    right = int((~wrong & e.depends.any(axis=1)).sum())
-    if right:
-        text += f"; {right} outputs have all of theirs: collisions"
-        yield Candidate("accumulation-lost", text, e.A, "", POSSIBLE)
-    else:
-        yield Candidate("path-missing", f"{text}: the sampler's part of the sum", e.A, "", POSSIBLE)
-
-
-SUSPECTS = (
-    only_one_counts,
-    every_one_is_the_sum,
-    component_not_summed,
-    written_over,
-    only_the_diagonal,
-    term_forgotten,
-    branch_forgotten,
-    sampled_part_lost,
-)
+    extents = np.array(windows_of(e.wrong[wrong], e.shape).size)[e.spatial]
+    dense = (e.given.sum(axis=1) >= DENSE)[wrong]
+    few = (e.wrong.sum(axis=1) <= FEW_OF_A_ROW * np.maximum(DENSE, e.depends.sum(axis=1)))[wrong]
+    if (extents <= 2).all() and dense.all() and few.all():
+        text = "all is right but for pixels around one point in a row, where a part is lost"
+        right = int((~wrong & e.depends.any(axis=1)).sum())
+        cause, more = "path-missing", "the sampler's part of the sum"
+        if right:
+            cause, more = "accumulation-lost", f"{right} outputs have all of theirs, so collisions"
+        yield Candidate(cause, f"{text}: {more}", e.A, "", POSSIBLE)

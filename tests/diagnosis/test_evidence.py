@@ -1,0 +1,34 @@
+"""Evidence: what the inputs are is read off the Jacobians."""
+
+import numpy as np
+import pytest
+
+from stnref.diagnosis.evidence import indices
+from tests.diagnosis.made_up import of_matrix, right
+
+KINDS = [
+    ("sample U", "is_map has_grid", [7, 6]),
+    ("sample points", "is_coordinates has_grid", [7, 6]),
+    ("splat image", "is_map has_grid is_splat", [7, 6]),
+    ("splat points", "is_coordinates has_grid is_splat", [7, 6]),
+    ("strided X", "is_map", [9, 7]),
+    ("strided W", "", [9, 7]),
+    ("pool X", "is_map", [6, 4]),
+    ("dense W", "", []),
+]
+
+
+@pytest.mark.parametrize(("base", "kinds", "sizes"), KINDS)
+def test_what_an_input_is(base: str, kinds: str, sizes: list[int]) -> None:
+    e = right(base)
+    possible = "is_map", "is_coordinates", "has_grid", "is_splat"
+    assert {kind for kind in possible if getattr(e, kind)} == set(kinds.split())
+    assert e.sizes == sizes
+
+
+def test_where_the_jacobians_differ() -> None:
+    e = of_matrix(np.array([[1, 1e-15], [0, 3]]), np.array([[1, 0], [2, np.nan]]))
+    assert e.wrong.tolist() == [[False, False], [True, False]]
+    assert e.depends.tolist() == [[True, False], [False, True]]
+    assert e.given.tolist() == [[True, False], [True, False]]
+    assert indices((2, 1)).tolist() == [[0, 0], [1, 0]]
