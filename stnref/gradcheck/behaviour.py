@@ -14,7 +14,24 @@ from stnref.validation import Array
 
 
 def check_behaviour(problem: Problem, dout: Array, rng: np.random.Generator) -> list[Finding]:
-    """Return what is wrong with how the two functions behave; raise UseError if all is in vain."""
+    """Return what is wrong with how the two functions behave.
+
+    Parameters
+    ----------
+    problem : Problem
+    dout : Array
+        An upstream gradient.
+    rng : Generator
+
+    Returns
+    -------
+    list of Finding
+
+    Raises
+    ------
+    UseError
+        All else is in vain: one of them raises, forward is random, backward returns other shapes.
+    """
     dout = dout.astype(problem.out.dtype)
     _expect_the_same_again(problem)
     findings = [*_mutations(problem, dout), *_caches(problem, dout, rng)]

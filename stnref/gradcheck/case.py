@@ -11,7 +11,7 @@ from stnref.gradcheck import limits
 from stnref.gradcheck.explore import Exploration
 from stnref.gradcheck.jacobians import Jacobians, jacobians
 from stnref.gradcheck.numeric import Slopes
-from stnref.gradcheck.problem import Problem
+from stnref.gradcheck.problem import Mask, Problem
 from stnref.gradcheck.report import Comparison, InputResult, compare
 from stnref.validation import Array
 
@@ -110,29 +110,21 @@ class Case:
     @cached_property
     def result(self) -> InputResult:
         """The Jacobian contracted with the upstream gradient; on kinks, intervals."""
-        shape, d = self.gradient.shape, self.dout.ravel()
+        shape, d, N = self.gradient.shape, self.dout.ravel(), self.N
         value = below = above = np.full(shape, np.nan)
-        kinked = np.zeros(shape, dtype=bool)
-        if self.N is not None:
-            value, kinked = d @ self.N.value, self.N.kinked.any(axis=0)
-            bounds = contracted(self.N.below, self.N.above, d)
-            below, above = (np.where(kinked, bound, value).reshape(shape) for bound in bounds)
-            value, kinked = value.reshape(shape), kinked.reshape(shape)
+        kinked: Mask = np.zeros(shape, dtype=bool)
+        if N is not None:
+            kinked = np.asarray(N.kinked.any(axis=0)).reshape(shape)
+            value = (d @ N.value).reshape(shape)
+            bounds = contracted(N.below, N.above, d)
+            below, above = (np.where(kinked, b.reshape(shape), value) for b in bounds)
         distance = self.problem.distances[self.seen.which]
         if distance is None:
             distance = np.where(kinked, 0, np.nan)
-        return InputResult(
-            self.name,
-            self.gradient,
-            value,
-            below,
-            above,
-            kinked | (distance == 0),
-            distance,
-            self.method,
-            0 if self.N is None else value.size,
-            len(self.seen.directions) if self.along else 0,
-        )
+        asked = 0 if N is None else value.size
+        directions = len(self.seen.directions) if self.along else 0
+        own = value, below, above, kinked | (distance == 0), distance
+        return InputResult(self.name, self.gradient, *own, self.method, asked, directions)
 
     @property
     def reach(self) -> list[str]:

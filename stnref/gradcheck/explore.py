@@ -100,26 +100,6 @@ def explore(problem: Problem, which: int, rng: np.random.Generator) -> Explorati
     return Exploration(problem, which, kinked, vs, slopes, first.doubt, findings)
 
 
-def explore_all(problem: Problem, rng: np.random.Generator) -> list[Exploration]:
-    """Explore every input.
-
-    Parameters
-    ----------
-    problem : Problem
-    rng : Generator
-
-    Returns
-    -------
-    list of Exploration
-        Each holds the problem with what was found of all inputs.
-    """
-    seen: list[Exploration] = []
-    for which in range(len(problem.names)):
-        seen.append(explore(problem, which, rng))
-        problem = seen[-1].problem
-    return [own._replace(problem=problem) for own in seen]
-
-
 def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool:
     """Try a complex step along v and compare it with the differences."""
     try:

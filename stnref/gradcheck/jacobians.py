@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stnref.gradcheck import limits
-from stnref.gradcheck.explore import Exploration, explore_all
+from stnref.gradcheck.explore import Exploration, explore
 from stnref.gradcheck.numeric import Slopes
 from stnref.gradcheck.problem import Indices, Mask, Problem, UseError
 from stnref.validation import Array
@@ -65,7 +65,11 @@ def jacobians(problem: Problem, rng: np.random.Generator) -> Jacobians:
     >>> J.N[0].value.tolist(), J.A[0].tolist()
     ([[2.0, 1.0, 0.0], [0.0, 3.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     """
-    seen = explore_all(problem, rng)
+    seen: list[Exploration] = []
+    for which in range(len(problem.names)):
+        seen.append(explore(problem, which, rng))
+        problem = seen[-1].problem  # each holds what was found of all inputs
+    seen = [own._replace(problem=problem) for own in seen]
     A = _analytic(problem)
     N = [_numeric(own, A[i]) if is_whole(problem, i) else None for i, own in enumerate(seen)]
     return Jacobians(A, N, seen)
@@ -90,14 +94,14 @@ def is_whole(problem: Problem, which: int) -> bool:
 
 def _analytic(problem: Problem) -> list[Array | None]:
     """Collect the rows that backward gives, of the inputs that are whole."""
-    n_out, n = problem.out.size, len(problem.point)
-    wanted = [which for which in range(n) if is_whole(problem, which)]
+    n_out, inputs = problem.out.size, range(len(problem.point))
+    wanted = [which for which in inputs if is_whole(problem, which)]
     if n_out > limits.MOST_ROWS or not wanted:
-        return [None] * n
+        return [None for _ in inputs]
     units = np.eye(n_out).reshape(n_out, *problem.out.shape)
     rows = [[g[which].ravel() for which in wanted] for g in problem.all_gradients(units)]
     A = dict(zip(wanted, map(np.array, zip(*rows, strict=True)), strict=True))
-    return [A.get(which) for which in range(n)]
+    return [A.get(which) for which in inputs]
 
 
 def _numeric(seen: Exploration, A: Array | None) -> Slopes:

@@ -28,8 +28,6 @@ OUTSIDE_KINK = 1e-6
 
 ANALYTIC = 1e-6
 """A complex step that is so close to the differences, relative, is a derivative."""
-SETTLED = 1e-10
-"""A difference whose estimate of error is larger, relative, is asked more closely."""
 UNTRUSTED = 1e-5
 """A larger estimate, relative, is none: there is nothing to compare with."""
 FLOAT32_NOISE = 1e-11, 1e-5
@@ -58,9 +56,7 @@ counts as at x."""
 ENOUGH = 3
 """Rungs after which a smooth function may be done: Richardson's values and their errors."""
 NEAR = LADDER[5], LADDER[7]
-"""Steps that look for kinks at x alone: they are a few, so that a large input is done in time."""
-CLOSER = LADDER[6], LADDER[-1]
-"""Steps for the few outputs that those leave in doubt."""
+"""Steps that look for kinks at x alone."""
 AROUND = LADDER[-1] * 2**6
 """How far from x the pieces are asked that meet there."""
 LEAST_STEP = 1000
@@ -88,19 +84,14 @@ MOST_ENTRIES = 2_000_000
 """So are those whose Jacobian would have more entries."""
 MOST_ROWS = 500
 """Outputs up to which backward's whole Jacobian is compared too."""
+SIZES = (3, 5, 7, 6, 9, 8, 4, 2)
+"""What an axis of a large input is cut to, or else to half of it."""
+AMBIGUOUS = {2: 2, 4: 1}
+"""Sizes to do without, if possible, and how much: a factor of 2 or 4 has many origins."""
+LIVELY = 0.5
+"""The share of the outputs that show what is looked for may fall to this by one cut."""
 DIRECTIONS = 3
 """Random directions: one lies by chance, three do not."""
-SAMPLED, MOST_ON_KINKS = 8, 64
-"""Elements that are asked one by one where random directions do the rest; on kinks, where they
-cannot, as many as there is time for, up to the second."""
-MANY_OUTPUTS = 20_000
-"""So many outputs are few: the shortest steps can be afforded for all."""
-FEW_OUTPUTS = 0.1
-"""And of more, this part. Where more seem kinked, as with the identity, they are."""
-MOST_HALVINGS = 200
-"""Steps of the search for elements on kinks where these are rare."""
-ROUNDS = 4
-"""How often every sampled element on a kink is judged by one output."""
 MOST_PIECES = 64
 """Elements on kinks whose pieces are asked."""
 PIECES = 8

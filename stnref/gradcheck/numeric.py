@@ -109,7 +109,8 @@ def slopes_along(
         largest = np.maximum(largest, np.maximum(np.abs(up), np.abs(down)))
         above.append((up - middle) / h)
         below.append((middle - down) / h)
-        noise = precision * (largest + size * np.abs(above[-1] + below[-1]) / 2)
+        slope = np.minimum(np.abs(above[-1]), np.abs(below[-1]))  # the greater may be a jump's
+        noise = precision * (largest + size * slope)
         rungs = _Rungs(np.array(above), np.array(below), steps[: rung + 1], noise)
         if rung + 1 >= ENOUGH and not _undecided(rungs):
             break
@@ -194,6 +195,19 @@ def complex_step(
     forward: Callable[..., tuple[Array, Any]], inputs: Sequence[Array], which: int, v: Array
 ) -> Array:
     """Return J v with respect to input number `which`, for a forward that takes complex numbers.
+
+    Parameters
+    ----------
+    forward : callable
+        ``out, cache = forward(*inputs)``.
+    inputs : sequence of arrays
+    which : int
+    v : array
+        In that input's shape.
+
+    Returns
+    -------
+    J v : shape of out
 
     Examples
     --------

@@ -237,7 +237,25 @@ class Problem:
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call code of others; what it raises becomes a UseError."""
+    """Call code of others.
+
+    Parameters
+    ----------
+    what : str
+        Its name, for the error.
+    function : callable
+    *arguments
+
+    Returns
+    -------
+    object
+        What it returns.
+
+    Raises
+    ------
+    UseError
+        It raises something: that is told.
+    """
     try:
         with np.errstate(all="ignore"):  # what is not finite will be seen
             return function(*arguments)
@@ -250,6 +268,15 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 def direction(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Return a random direction, normal, its largest entry 1.
+
+    Parameters
+    ----------
+    rng : Generator
+    shape : tuple of int
+
+    Returns
+    -------
+    array of that shape
 
     Examples
     --------

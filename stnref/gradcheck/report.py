@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +49,6 @@ class Comparison:
         return self.error <= self.tolerance
 
     @property
-    def ratio(self) -> float:
-        """analytic / numeric of the worst element."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.divide(self.analytic, self.numeric))
-
-    @property
     def values(self) -> str:
         """The two values in words; their ratio where there is one."""
         text = f"analytic {self.analytic:.6g}"
@@ -63,7 +56,8 @@ class Comparison:
             text = "both 0" if self.analytic == 0 else f"{text} where it ought to be 0"
         else:
             text += f", numeric {self.numeric:.6g}"
-            text += f", ratio {self.ratio:.6g}" if np.isfinite(self.ratio) else ""
+            ratio = self.analytic / self.numeric
+            text += f", ratio {ratio:.6g}" if np.isfinite(ratio) else ""
         return f"worst {list(self.index)}: {text}" if self.index else text
 
     def __str__(self) -> str:
@@ -149,18 +143,15 @@ class Finding:
         """Whether it says that no check was possible, not that a gradient is wrong."""
         return self.why.kind == "cannot check"
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return label and text of each line."""
-        rows = [("where", self.where), ("evidence", self.evidence), ("hint", self.hint)]
+    def __str__(self) -> str:
+        rows = {"where": self.where, "evidence": self.evidence}
         if self.alternatives:
             others = "; ".join(cause.title for cause in self.alternatives)
-            rows.insert(2, ("or", f"{others}: on these inputs it comes to the same"))
-        return rows
-
-    def __str__(self) -> str:
+            rows["or"] = f"{others}: on these inputs it comes to the same"
+        rows["hint"] = self.hint
         kind = "cannot check" if self.is_use else "error"
         head = f"{kind}[{self.cause}]: {self.title}  ({self.certainty:.0%})"
-        return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in self.lines())])
+        return "\n".join([head, *(f"  {label:>8}: {text}" for label, text in rows.items())])
 
 
 @dataclass(frozen=True)
@@ -262,27 +253,13 @@ class GradientReport:
         return "\n\n".join([verdict, *(part for part in parts if part)])
 
     def _repr_html_(self) -> str:
-        """Render in a notebook."""
-        colour = "#1a7f37" if self.ok else "#b3261e"
-        verdict = "every gradient is right" if self.ok else "a gradient is not right"
-        if any(finding.is_use for finding in self.findings):
-            verdict = "no check was possible"
-        rows = _row(("input", "witness", "error", "tolerance", "worst element"), "th")
+        """Render in a notebook: findings and notes as they are printed, comparisons as a table."""
+        verdict = str(self).partition("\n")[0]
+        texts = "".join(f"<pre>{html.escape(str(text))}</pre>" for text in self.findings)
+        rows = [("input", "witness", "error", "tolerance", "worst element")]
         for c in self.comparisons:
-            error, worst = (f"{c.error:.1e}", f"{c.tolerance:.0e}"), str(list(c.index))
-            style = "" if c.ok else "color:#b3261e;font-weight:bold"
-            rows += _row((c.what, c.witness, *error, worst if c.index else ""), "td", style)
-        found = ""
-        for f in self.findings:
-            head = f"<b>{html.escape(f.title)}</b> <code>{f.cause}</code> ({f.certainty:.0%})"
-            lines = [f"<dt>{label}</dt><dd>{html.escape(text)}</dd>" for label, text in f.lines()]
-            style = f"border-left:4px solid {colour};padding-left:1em;margin:1em 0"
-            found += f'<div style="{style}">{head}<dl>{"".join(lines)}</dl></div>'
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        head = f'<div><b style="color:{colour}">{verdict}</b>{found}'
-        return f"{head}<table>{rows}</table><ul>{notes}</ul></div>"
-
-
-def _row(cells: Sequence[str], tag: str, style: str = "") -> str:
-    inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-    return f'<tr style="{style}">{inner}</tr>' if style else f"<tr>{inner}</tr>"
+            rows.append((c.what, c.witness, f"{c.error:.1e}", f"{c.tolerance:.0e}", c.values))
+        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{row}</tr>" for row in cells)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<b>{verdict}</b>{texts}<table>{table}</table>{notes}"

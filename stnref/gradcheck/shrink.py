@@ -10,7 +10,8 @@ its outputs are looked at, and of the inputs that have it some elements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,13 +22,6 @@ from stnref.validation import Array
 
 Shape: TypeAlias = tuple[int, ...]
 Shows: TypeAlias = Callable[[Problem], float]
-
-SIZES = (3, 5, 7, 6, 9, 8, 4, 2)
-"""What an axis is cut to, or else to half of it."""
-AMBIGUOUS = {2: 2, 4: 1}
-"""Sizes to do without, if possible, and how much: a factor of 2 or 4 has many origins."""
-LIVELY = 0.5
-"""The share of the outputs that show what is looked for may fall to this by one cut."""
 
 
 def is_small(problem: Problem) -> bool:
@@ -68,7 +62,7 @@ def shrink(problem: Problem, shows: Shows) -> Problem | None:
     share = 1.0 if is_small(problem) else shows(problem)
     if share == 0:
         return None
-    for lively in (LIVELY, 0.0):  # at last anything will do
+    for lively in (limits.LIVELY, 0.0):  # at last anything will do
         while not is_small(problem):
             attempts = (_attempt(problem, cut, shows, lively * share) for cut in _cuts(problem))
             found = next((attempt for attempt in attempts if attempt), None)
@@ -79,29 +73,26 @@ def shrink(problem: Problem, shows: Shows) -> Problem | None:
 
 
 class _Cut(NamedTuple):
-    """Axes of length n, or q n, are cut to m, or q m.
+    """Axes of length n, or q n, are cut to m, or q m: `places` are numbers of arrays and axes.
 
-    `axes` are those of each array, by its number; the output is the last. `part`: forward has the
-    length bound, only a part of its arrays is looked at.
+    The last array is the output. `part`: forward has the length bound, and the rest is constant.
     """
 
     part: bool
-    axes: Mapping[int, tuple[int, ...]]
+    places: Sequence[tuple[int, int]]
     n: int
     m: int
 
 
 def _cuts(problem: Problem) -> list[_Cut]:
     """Return what may be tried, in order: axes apart in length first, cuts before parts."""
-    shapes = _shapes(problem)
+    shapes, cuts = _shapes(problem), []
     lengths = {n for shape in _large(problem) for n in shape}
-    cuts = [
-        _Cut(part, axes, n, m)
-        for n in sorted(lengths, key=lambda n: (-sum(n in shape for shape in shapes), n))
-        for part, axes in _axes(shapes, n)
-        for m in (*SIZES, n // 2)
-        if 2 <= m < n
-    ]
+    for n in sorted(lengths, key=lambda n: (-sum(n in shape for shape in shapes), n)):
+        for part, places in _places(shapes, n):
+            cuts += [
+                _Cut(part, places, n, m) for m in (*limits.SIZES, n // 2) if places and 2 <= m < n
+            ]
     return sorted(cuts, key=lambda cut: (_awkward(shapes, cut), cut.part))
 
 
@@ -109,61 +100,52 @@ def _shapes(problem: Problem) -> list[Shape]:
     return [*(a.shape for a in problem.inputs), problem.out.shape]
 
 
-def _axes(shapes: list[Shape], n: int) -> Iterator[tuple[bool, dict[int, Shape]]]:
-    """Yield axes that may belong together, and whether only a part of them may be looked at."""
-    out, alike = len(shapes) - 1, {}
-    for i, shape in enumerate(shapes):
-        alike[i] = tuple(k for k, length in enumerate(shape) if length == n)
-    inputs = {i: axes for i, axes in alike.items() if i < out and axes}
-    for k in range(max(map(len, shapes))):  # the same axis of all
-        yield False, {i: (k,) for i, axes in inputs.items() if k in axes}
+def _places(shapes: list[Shape], n: int) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
+    """Yield axes that may belong together, and whether only a part of them is looked at."""
+    out = len(shapes) - 1
+    length = {(i, k): n for i, shape in enumerate(shapes) for k, n in enumerate(shape)}
+    alike = [at for at in length if length[at] == n]
+    inputs = [at for at in alike if at[0] < out]
+    for k in range(max(map(len, shapes))):
+        yield False, [at for at in inputs if at[1] == k]
     yield False, inputs
-    for i, axes in inputs.items():
-        yield False, {i: axes}
-    multiples = {
-        i: tuple(k for k, length in enumerate(shape) if length % n == 0)
-        for i, shape in enumerate(shapes[:out])
-    }
-    yield False, multiples
-    first = {i: axes[:1] for i, axes in alike.items() if axes}
-    yield True, first
-    yield True, {i: axes for i, axes in first.items() if i == out}
-    yield True, {i: axes for i, axes in first.items() if i < out}
+    for i in range(out):
+        yield False, [at for at in inputs if at[0] == i]
+    yield False, [at for at in length if at[0] < out and length[at] % n == 0]
+    yield True, alike
+    yield True, [at for at in alike if at[0] == out]
+    yield True, inputs
 
 
 def _awkward(shapes: list[Shape], cut: _Cut) -> int:
     """Return how much harder to tell apart a cut makes the axes of an array, at most."""
     worst, out = 0, len(shapes) - 1
     for i, shape in enumerate(shapes):
-        axes = cut.axes.get(i, ())
-        if i == out and not cut.part:
-            axes = tuple(k for k, length in enumerate(shape) if length == cut.n)
-        after = tuple(cut.m if k in axes else length for k, length in enumerate(shape))
+        whole = i == out and not cut.part  # the output becomes smaller with the inputs
+        cuts = (n == cut.n if whole else (i, k) in cut.places for k, n in enumerate(shape))
+        after = tuple(cut.m if own else n for own, n in zip(cuts, shape, strict=True))
         worst = max(worst, _confused(after) - _confused(shape))
     return worst + cut.part
 
 
 def _confused(shape: Shape) -> int:
     """Count the axes that are as long as others, or of a size to do without."""
-    return len(shape) - len(set(shape)) + sum(AMBIGUOUS.get(length, 0) for length in shape)
+    return len(shape) - len(set(shape)) + sum(limits.AMBIGUOUS.get(length, 0) for length in shape)
 
 
 def _attempt(
     problem: Problem, cut: _Cut, shows: Shows, least: float
 ) -> tuple[Problem, float] | None:
     """Return the smaller problem and its share, if it shows enough."""
-    if not any(cut.axes.values()):
-        return None
     n, m = cut.n, cut.m
-    for start in dict.fromkeys(((n - m) // 2, n - m, 0)):
-        for fold in (False, True):
-            try:
-                smaller = _smaller(problem, cut, start, fold)
-                share = shows(smaller)
-            except UseError:  # the two functions do not take it
-                return None
-            if share > 0 and share >= least:
-                return smaller, share
+    for start, fold in product(((n - m) // 2, n - m, 0), (False, True)):
+        try:
+            smaller = _smaller(problem, cut, start, fold)
+            share = shows(smaller)
+        except UseError:  # the two functions do not take it
+            return None
+        if share > 0 and share >= least:
+            return smaller, share
     return None
 
 
@@ -172,35 +154,33 @@ def _smaller(problem: Problem, cut: _Cut, start: int, fold: bool) -> Problem:
     inputs = [np.fmod(a, cut.m) if fold else a for a in problem.inputs]
     if cut.part:
         return _part(problem.with_inputs(inputs), cut, start)
-    for i, axes in cut.axes.items():
-        for k in axes:
-            q = inputs[i].shape[k] // cut.n
-            inputs[i] = inputs[i].take(range(q * start, q * (start + cut.m)), axis=k)
+    for i, k in cut.places:
+        q = inputs[i].shape[k] // cut.n
+        inputs[i] = inputs[i].take(range(q * start, q * (start + cut.m)), axis=k)
     return problem.with_inputs(inputs)
 
 
 def _part(problem: Problem, cut: _Cut, start: int) -> Problem:
     """Return the problem of some outputs and some elements of some inputs, the others constant."""
-    out = len(problem.inputs)
-
-    def here(i: int) -> tuple[slice, ...]:
-        kept = slice(start, start + cut.m)
-        return tuple(slice(None) for _ in range(cut.axes[i][0])) + (kept,) if i in cut.axes else ()
+    *here, out = (
+        tuple(slice(start, start + cut.m) if (i, k) in cut.places else slice(None) for k in axes)
+        for i, axes in enumerate(map(range, map(len, _shapes(problem))))
+    )
 
     def forward(*parts: Array) -> tuple[Array, Any]:
         whole = [a.astype(np.result_type(a, p)) for a, p in zip(problem.inputs, parts, strict=True)]
-        for i, part in enumerate(parts):
-            whole[i][here(i)] = part
+        for array, at, part in zip(whole, here, parts, strict=True):
+            array[at] = part
         value, cache = problem.forward(*whole)
-        return value[here(out)], (cache, value.shape)
+        return value[out], cache
 
     def backward(dout: Array, cache: Any) -> Any:
-        inner, shape = cache
-        whole = np.zeros(shape, dtype=dout.dtype)
-        whole[here(out)] = dout
-        return [g[here(i)] for i, g in enumerate(problem.pull(whole, inner))]
+        whole = np.zeros_like(problem.out)
+        whole[out] = dout
+        gradients = problem.pull(whole, cache)
+        return [gradient[at] for gradient, at in zip(gradients, here, strict=True)]
 
-    parts = [a[here(i)] for i, a in enumerate(problem.inputs)]
+    parts = [a[at] for a, at in zip(problem.inputs, here, strict=True)]
     part = Problem(forward, backward, parts, problem.names)
     return part.knowing(analytic=problem.analytic, repeatable=problem.repeatable)
 

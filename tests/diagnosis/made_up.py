@@ -15,8 +15,8 @@ from stnref import nn, sample_backward, sample_forward, splat_backward, splat_fo
 from stnref.diagnosis.evidence import Evidence
 from stnref.diagnosis.explain import fits
 from stnref.diagnosis.suspects import Suspect
-from stnref.gradcheck import Derivatives, Jacobians, Problem, jacobians
-from stnref.gradcheck.explore import explore_all
+from stnref.gradcheck import Jacobians, Problem, jacobians
+from stnref.gradcheck.numeric import Slopes
 
 Array = np.ndarray
 Mistake = Callable[[Evidence], Array]
@@ -73,9 +73,8 @@ def right(base: str) -> Evidence:
     """Return the evidence of a right gradient, as of "sample points", the sampler's by points."""
     pair, name = base.rsplit(" ", 1)
     forward, backward, inputs = PAIRS[pair]
-    seen = explore_all(Problem(forward, backward, inputs.values(), inputs), rng)
-    both = jacobians(seen[0].problem, rng, seen)
-    return Evidence(seen[0].problem, list(inputs).index(name), both, rng)
+    both = jacobians(Problem(forward, backward, inputs.values(), inputs), rng)
+    return Evidence(both.seen[0].problem, list(inputs).index(name), both, rng)
 
 
 def wrong(base: str, mistake: Mistake) -> Evidence:
@@ -91,8 +90,8 @@ def of_matrix(N: Array, A: Array) -> Evidence:
 
 
 def _evidence(problem: Problem, which: int, A: Array, J: list[Array]) -> Evidence:
-    N = [Derivatives(np.arange(len(N.T)), N, N, N, N != N, 0 * N) for N in J]
-    return Evidence(problem, which, Jacobians([A] * len(N), N), rng)
+    N = [Slopes(N, 0 * N, N, N, N != N, N != N) for N in J]
+    return Evidence(problem, which, Jacobians([A] * len(N), N, []), rng)
 
 
 class Case(NamedTuple):

@@ -71,6 +71,6 @@ def test_what_is_right_off_the_kinks_is_wrong_on_them() -> None:
 
 
 def test_where_no_smaller_input_is_wrong_there_is_no_name() -> None:
-    finding = _explained(lambda x: x @ np.ones(1500), lambda x: -np.ones(1500), np.ones(1500))
+    finding = _explained(np.sin, np.cos, np.ones(1500))
     assert (finding.cause, finding.certainty) == ("unexplained", 0.3)
     assert "repeat it" in finding.evidence

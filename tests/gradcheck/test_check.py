@@ -38,7 +38,7 @@ def test_a_factor_is_found_and_the_report_names_the_worst_element() -> None:
     assert not report.ok
     worst = report.comparisons[0]
     assert worst.index == (1, 2)
-    assert worst.ratio == pytest.approx(2)
+    assert worst.analytic == pytest.approx(2 * worst.numeric)
     assert "FAIL" in str(report)
     assert "[1, 2]" in str(report)
 

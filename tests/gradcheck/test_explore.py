@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stnref.gradcheck import Problem, explore
+from stnref.gradcheck import Problem
+from stnref.gradcheck.explore import explore
 
 
 @pytest.mark.parametrize(

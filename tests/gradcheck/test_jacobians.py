@@ -1,4 +1,4 @@
-"""Both Jacobians: what one derivative answers for, and what is asked of large inputs."""
+"""Both Jacobians: what one derivative answers for, and that large inputs have none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stnref.gradcheck import Problem, explore, jacobians
-from stnref.gradcheck.jacobians import sample
+from stnref.gradcheck import Problem, jacobians
 
 X = np.random.default_rng(0).standard_normal((5, 4))
 
@@ -25,7 +24,7 @@ def _counted(f: Callable[..., Any], backward: Callable[..., Any]) -> tuple[Probl
 @pytest.mark.parametrize("f", [np.sin, lambda x: np.sin(np.array(x, dtype=float))])
 def test_elements_that_no_output_reads_together_share_a_derivative(f: Callable[..., Any]) -> None:
     problem, calls = _counted(f, lambda d, x: d * np.cos(x))
-    A, N = jacobians(problem, np.random.default_rng(0))
+    A, N, _ = jacobians(problem, np.random.default_rng(0))
     assert calls[0] < 2 * X.size * 2
     np.testing.assert_allclose(A[0], np.diag(np.cos(X).ravel()), rtol=1e-12)
     np.testing.assert_allclose(N[0].value, A[0], atol=1e-8)
@@ -41,7 +40,7 @@ def test_what_backward_says_of_the_outputs_is_not_believed(lost: Any) -> None:
         return g
 
     problem, _ = _counted(lambda x: x + np.roll(x, -1, axis=0), backward)
-    A, N = jacobians(problem, np.random.default_rng(0))
+    A, N, _ = jacobians(problem, np.random.default_rng(0))
     assert (A[0].sum(axis=0).reshape(X.shape)[lost] == 0).all()
     assert set(N[0].value.sum(axis=0)) == {2.0}
 
@@ -56,11 +55,8 @@ def test_on_kinks_one_sided_slopes_of_many_elements_at_once() -> None:
     np.testing.assert_allclose(N.above[on_kink], 1)
 
 
-def test_a_large_input_has_none_and_a_sample_finds_its_rare_kinks() -> None:
-    x = np.r_[np.arange(1.0, 1500), 0.0]
+def test_a_large_input_has_none() -> None:
+    x = np.arange(1500.0)
     problem = Problem(lambda x: (np.abs(x), x), lambda d, x: d * np.sign(x), [x], ["x"])
-    assert jacobians(problem, np.random.default_rng(0)) == ([None], [None])
-    rng = np.random.default_rng(0)
-    found = sample(explore(problem, 0, rng), rng)
-    assert len(found.elements) < 100
-    assert found.elements[found.kinked.any(axis=0)].tolist() == [1499]
+    A, N, seen = jacobians(problem, np.random.default_rng(0))
+    assert (A, N, seen[0].kinked.sum()) == ([None], [None], 1)

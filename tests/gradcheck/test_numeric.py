@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from stnref.gradcheck import Slopes, slopes_along
 from stnref.gradcheck.limits import ENOUGH, LADDER
-from stnref.gradcheck.numeric import complex_step
+from stnref.gradcheck.numeric import Slopes, complex_step, slopes_along
 
 
 def _recorded(line: Callable[[float], np.ndarray]) -> tuple[Callable[[float], np.ndarray], list]:
@@ -67,8 +66,6 @@ def test_the_outputs_have_any_shape_and_are_flattened() -> None:
 def test_each_output_has_its_own_step() -> None:
     s = slopes_along(lambda t: np.array([np.sin(t), np.sin(1000 * t), abs(t - 1e-4)]))
     np.testing.assert_allclose(s.value, [1, 1000, -1], rtol=1e-7)
-    assert s.step[2] <= 1e-4
-    assert s.step[0] > s.step[1]
 
 
 def test_one_output_of_many_is_as_exact_as_alone() -> None:
@@ -85,23 +82,22 @@ def test_one_output_of_many_is_as_exact_as_alone() -> None:
 def test_on_a_kink_the_slopes_to_both_sides() -> None:
     s = slopes_along(lambda t: np.array([abs(t)]))
     assert s.kinked[0]
-    assert (s.below[0], s.value[0], s.above[0], s.step[0]) == (-1, 0, 1, 0)
+    assert (s.below[0], s.value[0], s.above[0]) == (-1, 0, 1)
 
 
 def test_on_a_kink_between_curves() -> None:
     s = slopes_along(lambda t: np.array([np.exp(t) if t > 0 else 1 + np.sin(3 * t)]))
     assert s.kinked[0]
-    assert s.below[0] == pytest.approx(3, abs=1e-6)
-    assert s.above[0] == pytest.approx(1, abs=1e-6)
+    assert s.below[0] == pytest.approx(1, abs=1e-6)  # the lesser, which is that to the right
+    assert s.above[0] == pytest.approx(3, abs=1e-6)
 
 
 @pytest.mark.parametrize("at", [1e-1, 1e-2, 1e-3, 1e-4, 1e-5])
 @pytest.mark.parametrize("side", [-1, 1])
-def test_near_a_kink_the_slope_is_exact_and_the_step_stays_below(at: float, side: int) -> None:
+def test_near_a_kink_the_slope_is_exact(at: float, side: int) -> None:
     s = slopes_along(lambda t: np.array([abs(t - side * at)]))
     assert not s.kinked[0]
     assert s.value[0] == pytest.approx(-side, abs=1e-9)
-    assert 0 < s.step[0] <= at
 
 
 @pytest.mark.parametrize("at", [0.0, 1e-12, 1e-9])
@@ -140,7 +136,6 @@ def test_no_step_is_longer_than_the_longest() -> None:
     line, steps = _recorded(lambda t: np.array([np.exp(t)]))
     s = slopes_along(line, longest=1e-2)
     assert max(steps) <= 1e-2
-    assert s.step[0] <= 1e-2
     assert s.value[0] == pytest.approx(1, abs=1e-9)
 
 
@@ -173,7 +168,6 @@ def test_a_jump_does_not_pass_for_a_slope(at: float) -> None:
 def test_a_jump_further_away_is_stepped_around() -> None:
     s = slopes_along(lambda t: np.array([np.sin(t) + (t > 1e-3)]))
     assert s.value[0] == pytest.approx(1, abs=1e-8)
-    assert s.step[0] <= 1e-3
 
 
 # ------------------------------------------------------------------------------ precision
