@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -54,7 +55,9 @@ def check_gradients(
     >>> [finding.cause for finding in report.findings]
     ['sign']
     """
-    return gradcheck.check_gradients(forward, backward, inputs, explain=explain, **options)
+    return gradcheck.check_gradients(
+        forward, backward, inputs, explain=partial(explain, shrunk=[]), **options
+    )
 
 
 def assert_gradients(
@@ -82,4 +85,6 @@ def assert_gradients(
     >>> import numpy as np
     >>> assert_gradients(lambda x: (x**2, x), lambda dy, x: 2 * x * dy, [np.array([3.0])])
     """
-    gradcheck.assert_gradients(forward, backward, inputs, explain=explain, **options)
+    gradcheck.assert_gradients(
+        forward, backward, inputs, explain=partial(explain, shrunk=[]), **options
+    )

@@ -36,6 +36,7 @@ def explain(
     whole: Jacobians | None,
     kinked: bool,
     rng: np.random.Generator,
+    shrunk: list[tuple[Problem, Jacobians]] | None = None,
 ) -> list[Finding]:
     """Name the mistake in the gradient to one input, which is known to be wrong.
 
@@ -50,6 +51,9 @@ def explain(
         Whether elements lie on kinks: the point is then moved off them first. If the gradient is
         right there, the kinks are all that is wrong.
     rng : Generator
+    shrunk : list, optional
+        What was found for other inputs of the same problem, which is added to: one mistake often
+        shows in several gradients.
 
     Returns
     -------
@@ -64,11 +68,15 @@ def explain(
         if kinked and not wrong(problem):
             text = "moved off the kinks by a little it is right; on them it is not between"
             return [Finding(CAUSES["kink"], where, f"{text} the slopes")]
-        small = shrink(problem, wrong)
-        if small is None:
-            text = "wrong, but on no smaller input that was tried; repeat it on one for a name"
-            return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
-        both = whole if whole is not None and small is problem else jacobians(small, rng)
+        known = [] if kinked or shrunk is None else shrunk
+        small, both = next((found for found in known if wrong(found[0])), (None, None))
+        if small is None or both is None:
+            small = shrink(problem, wrong)
+            if small is None:
+                text = "wrong, but on no smaller input that was tried; repeat it on one for a name"
+                return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
+            both = whole if whole is not None and small is problem else jacobians(small, rng)
+            known.append((small, both))
     except UseError as error:  # forward is not defined there
         text = f"moved a little, {error.where} {error.evidence}"
         return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
