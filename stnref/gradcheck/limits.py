@@ -88,6 +88,8 @@ SIZES = (3, 5, 7, 6, 9, 8, 4, 2)
 """What an axis of a large input is cut to, or else to half of it."""
 AMBIGUOUS = {2: 2, 4: 1}
 """Sizes to do without, if possible, and how much: a factor of 2 or 4 has many origins."""
+SHORT = 6
+"""Of axes with up to so many elements, as of the parameters of a matrix, a part is taken last."""
 LIVELY = 0.5
 """The share of the outputs that show what is looked for may fall to this by one cut."""
 DIRECTIONS = 3

@@ -93,7 +93,9 @@ def _cuts(problem: Problem) -> list[_Cut]:
             cuts += [
                 _Cut(part, places, n, m) for m in (*limits.SIZES, n // 2) if places and 2 <= m < n
             ]
-    return sorted(cuts, key=lambda cut: (_awkward(shapes, cut), cut.part))
+    return sorted(
+        cuts, key=lambda cut: (cut.part and cut.n <= limits.SHORT, _awkward(shapes, cut), cut.part)
+    )
 
 
 def _shapes(problem: Problem) -> list[Shape]:

@@ -39,18 +39,21 @@ def cut_windows_wrong(e: Evidence) -> Iterator[Candidate]:
         return
     text = f"{int(off.sum())} outputs are wrong, all of them samples that read fewer than "
     text += f"{int(count.max())} pixels; those inside are right"
-    cause, why, certainty = "border-gradient", "of their weights a part is lost", CERTAIN
+    cause, why, certainty = "border-gradient", "of their weights a part is lost", LIKELY
     if not given[off].any():
-        why = "they get no gradient"
+        why, certainty = "they get no gradient", CERTAIN
     elif _before_the_first(e, off):
-        cause = "off-by-one"
+        cause, certainty = "off-by-one", CERTAIN
         why = "they are at the first row or column: below zero, truncation is not floor"
     elif (given & ~depends)[off].any() or e.is_coordinates:
-        cause, why = "outside-gradient", f"{int((off & (count == 0)).sum())} of them read none"
+        cause, certainty = "outside-gradient", CERTAIN
+        why = f"{int((off & (count == 0)).sum())} of them read none"
     elif np.allclose(A[off].sum(axis=1), 1) or (np.abs(A) > np.abs(N))[off].any(axis=1).all():
-        cause, why = "outside-gradient", "their weights sum to more than forward's"
-    elif (cut & depends.any(axis=1) & ~off).any():  # where collisions are lost, some are right
-        certainty = LIKELY
+        cause, why, certainty = (
+            "outside-gradient",
+            "their weights sum to more than forward's",
+            CERTAIN,
+        )
     yield Candidate(cause, f"{text}; {why}", e.A, "", certainty)
 
 
