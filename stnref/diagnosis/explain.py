@@ -104,14 +104,11 @@ def _finding(e: Evidence, where: str) -> Finding:
         return Finding(CAUSES["unexplained"], where, text, UNEXPLAINED)
     best = found[0]
     sure = certainty(e, best)
-    others = [c.cause for c in found if certainty(e, c) == sure and c.cause != best.cause]
-    return Finding(
-        CAUSES[best.cause],
-        f"{where}, {best.where}" if best.where else where,
-        best.evidence,
-        min(sure, AMBIGUOUS) if others else sure,
-        tuple(CAUSES[cause] for cause in dict.fromkeys(others)),
-    )
+    same = [c.cause for c in found if certainty(e, c) == sure and c.cause != best.cause]
+    others = tuple(CAUSES[cause] for cause in dict.fromkeys(same))
+    where = f"{where}, {best.where}" if best.where else where
+    sure = min(sure, AMBIGUOUS) if others else sure
+    return Finding(CAUSES[best.cause], where, best.evidence, sure, others)
 
 
 def matches(e: Evidence) -> list[Candidate]:

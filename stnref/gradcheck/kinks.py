@@ -103,6 +103,7 @@ def share_on_kinks(which: int, rng: np.random.Generator) -> Shows:
     """
 
     def share(problem: Problem) -> float:
+        problem.gradients(problem.out)  # backward takes it, too
         s = problem.slopes(which, direction(rng, problem.point[which].shape), *NEAR)
         return 0.0 if s.broken.any() else float(s.kinked.mean())
 

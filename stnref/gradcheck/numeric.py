@@ -102,16 +102,15 @@ def slopes_along(
     """
     middle = np.ravel(line(0.0)).astype(float)
     largest = np.abs(middle)
-    above, below = [], []  # slopes to both sides, rung by rung
     steps = _steps(longest / unit, max(shortest, limits.LEAST_STEP * precision)) * unit
+    above, below = np.empty((2, len(steps), len(middle)))  # slopes to both sides, rung by rung
     for rung, h in enumerate(steps.tolist()):
         up, down = (np.ravel(line(t)).astype(float) for t in (h, -h))
         largest = np.maximum(largest, np.maximum(np.abs(up), np.abs(down)))
-        above.append((up - middle) / h)
-        below.append((middle - down) / h)
-        slope = np.minimum(np.abs(above[-1]), np.abs(below[-1]))  # the greater may be a jump's
+        above[rung], below[rung] = (up - middle) / h, (middle - down) / h
+        slope = np.minimum(np.abs(above[rung]), np.abs(below[rung]))  # the greater may be a jump's
         noise = precision * (largest + size * slope)
-        rungs = _Rungs(np.array(above), np.array(below), steps[: rung + 1], noise)
+        rungs = _Rungs(above[: rung + 1], below[: rung + 1], steps[: rung + 1], noise)
         if rung + 1 >= ENOUGH and not _undecided(rungs):
             break
     return _choose(rungs)
@@ -146,7 +145,7 @@ def _undecided(r: _Rungs) -> bool:
 
 def _jumps(r: _Rungs) -> NDArray[np.bool_]:
     """Whether the slopes to both sides differ, and do not draw together as the step shrinks."""
-    before, last = np.abs(r.above - r.below)[-2:]  # d(h), d(h/4)
+    before, last = np.abs(r.above[-2:] - r.below[-2:])  # d(h), d(h/4)
     scale = max(np.abs(r.above[-1]).max(initial=0), np.abs(r.below[-1]).max(initial=0))
     seen = np.maximum(limits.KINK * scale, limits.NOISE * r.noise / r.steps[-1])
     return (last > seen) & (last > limits.STAYS * before)
@@ -165,9 +164,10 @@ def _best(rungs: Array, gain: int, r: _Rungs) -> tuple[Array, Array]:
     rungs contradict, beyond their own errors, is that wrong.
     """
     values, errors = _extrapolate(rungs, gain, r)
-    for rung in range(len(values) - 1):
-        off = np.abs(values[rung] - values[rung + 1 :]) - 3 * errors[rung + 1 :]
-        errors[rung] = np.maximum(errors[rung], off.max(axis=0))
+    most = np.minimum.accumulate((values + 3 * errors)[:0:-1])[::-1]  # what finer rungs allow
+    least = np.maximum.accumulate((values - 3 * errors)[:0:-1])[::-1]
+    off = np.maximum(values[:-1] - most, least - values[:-1])
+    errors[:-1] = np.maximum(errors[:-1], off)
     pick = (errors.argmin(axis=0), np.arange(rungs.shape[1]))
     return values[pick], errors[pick]
 
@@ -179,7 +179,7 @@ def _choose(r: _Rungs) -> Slopes:
         return Slopes(value, error, value, value, kinked, kinked)
     right, right_error = _best(r.above, 4, r)
     left, left_error = _best(r.below, 4, r)
-    before, last = np.abs(r.above - r.below)[-2:]
+    before, last = np.abs(r.above[-2:] - r.below[-2:])
     broken = (last > limits.GROWS * before) & (last * r.steps[-1] > limits.JUMP * r.noise)
     return Slopes(
         np.where(kinked, (left + right) / 2, value),
