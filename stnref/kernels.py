@@ -10,7 +10,8 @@ analytic, so it passes complex numbers: the branch is taken on the real part of 
 arithmetic runs on t itself.
 
 At a kink of k there is no derivative, only a rule: what k' returns there. A kernel with
-the half-width s is asked for -s <= t < s, at the lattice points floor(x) + 1 - s … floor(x) + s.
+the half-width s, a multiple of 1/2, is asked for -s <= t < s: at the 2 s lattice points m with
+x - s < m <= x + s, and no other pixel is read.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class Kernel(NamedTuple):
 
     Attributes
     ----------
-    support : int
-        Half-width in pixels; ``2 * support`` lattice points contribute to a sample.
+    support : float
+        Half-width in pixels, a multiple of 1/2; ``2 * support`` lattice points contribute to a
+        sample.
     k, dk, d2k : callable
         k(t), k'(t), k''(t) for the distances -support <= t < support, array to array.
 
@@ -48,7 +50,7 @@ class Kernel(NamedTuple):
     [0.5, 0.5]
     """
 
-    support: int
+    support: float
     k: Callable[[Array], Array]
     dk: Callable[[Array], Array]
     d2k: Callable[[Array], Array]
@@ -57,20 +59,22 @@ class Kernel(NamedTuple):
 def nearest() -> Kernel:
     """k(t) = 1 for -1/2 <= t < 1/2: the pixel floor(x + 1/2), equation 4. Its slope is zero.
 
+    It has a single tap, so that a NaN in another pixel is not read.
+
     Returns
     -------
     kernel : Kernel
 
     Examples
     --------
-    >>> nearest().k(np.array([0.5, -0.5])).tolist()
-    [0.0, 1.0]
+    >>> nearest().support, nearest().k(np.array([-0.5, 0.25])).tolist()
+    (0.5, [1.0, 1.0])
     """
 
-    def box(t: Array) -> Array:
-        return ((t.real >= -0.5) & (t.real < 0.5)).astype(t.real.dtype)
+    def one(t: Array) -> Array:
+        return np.ones_like(t.real)
 
-    return Kernel(1, box, _zero, _zero)
+    return Kernel(0.5, one, _zero, _zero)
 
 
 def _zero(t: Array) -> Array:
@@ -254,7 +258,7 @@ def get_kernel(kernel: str | Kernel) -> Kernel:
     2
     """
     if isinstance(kernel, Kernel):
-        expect_count("kernel.support", kernel.support)
+        expect_count("2 * kernel.support", 2 * kernel.support)
         return kernel
     expect_choice("kernel", kernel, KERNELS)
     return KERNELS[kernel]()

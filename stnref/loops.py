@@ -389,22 +389,24 @@ FOLDS = {"reflection_centres": 0, "reflection_edges": 1}
 
 KERNELS: dict[str, tuple[int, Callable[..., Number], Callable[..., Number]]] = {
     "nearest": (1, nearest, flat),
-    "linear": (1, bilinear, bilinear_slope),
-    "cubic": (2, cubic, cubic_slope),
-    "bspline3": (2, bspline, bspline_slope),
+    "linear": (2, bilinear, bilinear_slope),
+    "cubic": (4, cubic, cubic_slope),
+    "bspline3": (4, bspline, bspline_slope),
 }
-"""Name -> half the support, k, k'."""
+"""Name -> number of lattice points that it reaches, k, k'."""
 
 
-def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
+def lattice_points(x: Number, count: int, shadow: Shadow = real) -> range:
     """The m of equation 3's sum over m for which k(x - m) or its slope may differ from zero.
+
+    They are those with x - count/2 < m <= x + count/2.
 
     Parameters
     ----------
     x : number
         In pixels.
-    support : int
-        Half the kernel's.
+    count : int
+        How many there are.
     shadow : callable
         See `sample`.
 
@@ -414,11 +416,14 @@ def lattice_points(x: Number, support: int, shadow: Shadow = real) -> range:
 
     Examples
     --------
-    >>> list(lattice_points(2.25, 1))
-    [2, 3]
+    >>> list(lattice_points(2.25, 2)), list(lattice_points(2.75, 1))
+    ([2, 3], [3])
     """
     cell = floor(shadow(x))
-    return range(cell - support + 1, cell + support + 1)
+    if count % 2 and 2 * (shadow(x) - cell) >= 1:
+        cell += 1
+    first = cell + 1 - (count + 1) // 2
+    return range(first, first + count)
 
 
 def _terms(
@@ -430,12 +435,12 @@ def _terms(
     lattice: str = "right",
 ) -> list[list[tuple[int, Number, Number]]]:
     """For x, y(, z) the terms of the sum over m: the pixel that m shows, k(x - m), k'(x - m)."""
-    support, k, dk = KERNELS[kernel]
+    count, k, dk = KERNELS[kernel]
     options = (lattice, shadow) if kernel == "linear" else (shadow,)
     terms: list[list[tuple[int, Number, Number]]] = []
     for x, size in zip(point, sizes, strict=True):
         terms.append([])
-        for m in lattice_points(x, support, shadow):
+        for m in lattice_points(x, count, shadow):
             pixel = extend(m, size, padding)
             if pixel is not None:
                 terms[-1].append((pixel, k(x - m, shadow), dk(x - m, *options)))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from math import prod
+from math import ceil, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,8 @@ class SamplingMatrix(NamedTuple):
     outside : for each axis, bool (taps, P)
         True where the padding puts a zero in the pixel's place.
     fraction : for each axis, (P,)
-        Distance in pixels from the cell's first lattice point: x - floor(x).
+        Distance in pixels from the lattice point that the taps are about: x - floor(x), or, if
+        their number is odd, from the nearest one.
     order : for each axis, int
         How often its k is differentiated: S is (0, 0), S_x is (1, 0), S_xy is (1, 1).
 
@@ -170,6 +171,8 @@ def locate(
     for x, n in zip(points.reshape(-1, len(sizes)).T, sizes[::-1], strict=True):  # x: (P,)
         x = np.where(finite, x, 0)
         cell = np.floor(x.real)
+        if kernel.support % 1:  # an odd number of taps is about the nearest pixel
+            cell += x.real - cell >= 0.5
         m, inside = padding(cell + _offsets(kernel).astype(cell.dtype), n)  # (taps, P)
         pixel.append(m * stride)
         outside.append(~(inside & finite))
@@ -184,7 +187,7 @@ def locate(
 
 def _offsets(kernel: Kernel) -> NDArray[np.int64]:
     """Return the distances of the taps from the cell: (taps, 1)."""
-    return np.arange(1 - kernel.support, kernel.support + 1)[:, None]
+    return np.arange(round(2 * kernel.support))[:, None] + 1 - ceil(kernel.support)
 
 
 def _combine(operation: np.ufunc, axes: list[NDArray[Any]], rows: slice) -> NDArray[Any]:

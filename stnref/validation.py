@@ -159,7 +159,7 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
     return sizes
 
 
-def expect_count(name: str, value: int, *, least: int = 1) -> int:
+def expect_count(name: str, value: float, *, least: int = 1) -> int:
     """Return `value` as an integer that is at least `least`.
 
     Parameters

@@ -1,11 +1,12 @@
 """Kernels: what they are, and that k' and k'' are their derivatives."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from stnref import loops, sample_backward, sample_forward
+from stnref import loops, sample_backward, sample_forward, splat_forward
 from stnref.kernels import LATTICE, Kernel, bspline3, cubic, get_kernel, linear, nearest
 
 SMOOTH = {
@@ -25,6 +26,13 @@ def _inside_the_pieces(kernel: Kernel) -> np.ndarray:
     return t[np.abs(2 * t - np.rint(2 * t)) > 1e-3]
 
 
+def _taps(kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
+    """The lattice points that a sample at f reads, and such f."""
+    odd = kernel.support % 1 != 0
+    taps = np.arange(round(2 * kernel.support)) + 1 - math.ceil(kernel.support)
+    return taps, np.linspace(0, 1, 33)[:-1] - odd / 2
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_slopes_are_the_complex_step(name: str) -> None:
     kernel = ALL[name]
@@ -37,8 +45,8 @@ def test_the_slopes_are_the_complex_step(name: str) -> None:
 def test_the_weights_of_a_sample_sum_to_one(name: str) -> None:
     """A constant stays constant, so the slopes sum to zero; on the lattice too, but for "paper"."""
     kernel = ALL[name]
-    taps = np.arange(1 - kernel.support, kernel.support + 1)
-    f = np.linspace(0, 1, 33)[:-1, None]
+    taps, f = _taps(kernel)
+    f = f[:, None]
     np.testing.assert_allclose(kernel.k(f - taps).sum(axis=1), 1, atol=1e-14)
     np.testing.assert_allclose(kernel.dk(f - taps).sum(axis=1), 0, atol=1e-14)
     np.testing.assert_allclose(kernel.d2k(f - taps).sum(axis=1), 0, atol=1e-13)
@@ -47,14 +55,13 @@ def test_the_weights_of_a_sample_sum_to_one(name: str) -> None:
 @pytest.mark.parametrize(("name", "power"), [("linear", 1), ("Catmull-Rom", 2), ("bspline3", 1)])
 def test_polynomials_that_are_reproduced(name: str, power: int) -> None:
     kernel = ALL[name]
-    taps = np.arange(1 - kernel.support, kernel.support + 1)
-    f = np.linspace(0, 1, 33)[:-1]
+    taps, f = _taps(kernel)
     np.testing.assert_allclose(
         kernel.k(f[:, None] - taps) @ taps.astype(float) ** power, f**power, atol=1e-14
     )
 
 
-@pytest.mark.parametrize("name", ["nearest", "linear", "left", "cubic", "Catmull-Rom"])
+@pytest.mark.parametrize("name", ["linear", "left", "cubic", "Catmull-Rom"])
 def test_interpolating_kernels_are_one_on_their_pixel_and_zero_on_the_others(name: str) -> None:
     kernel = ALL[name]
     t = np.arange(-kernel.support, kernel.support)
@@ -136,12 +143,43 @@ def test_a_kernel_of_ones_own() -> None:
     assert Fraction(V.item()) == Fraction(1, 4) * (5 + 4 + 5 + 4)
 
 
+NO_DATA = np.array([1.0, 2.0, np.nan, 4.0]).reshape(1, 1, 4, 1)
+AT = np.array([[1.0, 0.0], [1.25, 0.0], [2.6, 0.0]]).reshape(1, 1, 3, 2)
+
+
+def test_nearest_reads_one_pixel() -> None:
+    """A hole of no data stays as large as it is: a pixel of weight zero is not read."""
+    V, cache = sample_forward(NO_DATA, AT, kernel="nearest")
+    assert V.ravel().tolist() == [2, 2, 4]
+    dU, dpoints = sample_backward(np.ones_like(V), cache)
+    assert dU.ravel().tolist() == [0, 2, 0, 1]
+    assert not dpoints.any()
+    canvas, _ = splat_forward(V * [[[[1], [np.nan], [1]]]], AT, (1, 4), kernel="nearest")
+    assert np.isnan(canvas).ravel().tolist() == [False, True, False, False]  # two pixels land there
+    assert loops.sample(NO_DATA, AT, kernel="nearest").ravel().tolist() == [2, 2, 4]
+
+
+def test_bilinear_reads_pixels_of_weight_zero() -> None:
+    """As its peers do: at x = 1 the second tap is the NaN, times zero."""
+    V, _ = sample_forward(NO_DATA, AT)
+    assert np.isnan(V).all()
+
+
+def test_halves_and_their_neighbours() -> None:
+    x = np.array([0.5, np.nextafter(0.5, 0), np.nextafter(-0.5, -1), 2**52 + 0.0])
+    points = np.stack([x, 0 * x], axis=-1).reshape(1, 1, 4, 2)
+    V, _ = sample_forward(NO_DATA[..., :2, :] + 1, points, kernel="nearest")
+    assert V.ravel().tolist() == [3, 2, 0, 0]
+    slow = loops.sample(NO_DATA[..., :2, :] + 1, points, kernel="nearest")
+    assert slow.ravel().tolist() == [3, 2, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: linear("middle"), "lattice: expected one of 'right', 'left', 'central', 'paper'"),
         (lambda: get_kernel("lanczos"), "kernel: expected one of 'nearest', 'linear', 'cubic'"),
-        (lambda: get_kernel(Kernel(0, *ALL["linear"][1:])), r"kernel\.support: expected an integ"),
+        (lambda: get_kernel(Kernel(0, *ALL["linear"][1:])), r"2 \* kernel\.support: expected an "),
     ],
 )
 def test_bad_input(call: object, message: str) -> None:
