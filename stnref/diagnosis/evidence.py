@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stnref.diagnosis.windows import Windows, moving_axes, pools_of, windows_of
 from stnref.gradcheck.jacobians import Jacobians
-from stnref.gradcheck.problem import Problem
+from stnref.gradcheck.problem import Problem, UseError
 from stnref.validation import Array
 
 Indices = NDArray[np.intp]
@@ -162,7 +162,10 @@ def find_roles(problem: Problem, which: int, J: Sequence[Array]) -> Roles:
 
 def _scales(problem: Problem, i: int) -> bool:
     """Whether twice the input gives twice the output, as twice an image does."""
-    return bool(np.allclose(problem.at(i, 2 * problem.inputs[i]).out, 2 * problem.out))
+    try:
+        return bool(np.allclose(problem.at(i, 2 * problem.inputs[i]).out, 2 * problem.out))
+    except UseError:  # forward is not defined there, as for points twice as far away
+        return False
 
 
 def _one_position_each(J: Array, shape: tuple[int, ...], out: tuple[int, ...]) -> bool:

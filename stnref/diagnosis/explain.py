@@ -67,7 +67,7 @@ def explain(
         wrong = share_wrong(problem, which, rng)
         if kinked and not wrong(problem):
             text = "moved off the kinks by a little it is right; on them it is not between"
-            return [Finding(CAUSES["kink"], where, f"{text} the slopes")]
+            return [Finding(CAUSES["kink"], where, f"{text} the slopes", COUNTS[0][1])]
         known = [] if kinked or shrunk is None else shrunk
         small, both = next((found for found in known if wrong(found[0])), (None, None))
         if small is None or both is None:
@@ -77,13 +77,13 @@ def explain(
                 return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
             both = whole if whole is not None and small is problem else jacobians(small, rng)
             known.append((small, both))
+        e = Evidence(small, which, both, rng)
+        if not e.wrong.any():
+            return [Finding(CAUSES["unexplained"], where, "no entry was found wrong again", UNSEEN)]
+        return [_finding(e, where)]
     except UseError as error:  # forward is not defined there
-        text = f"moved a little, {error.where} {error.evidence}"
+        text = f"at other inputs than these {error.where} {error.evidence}"
         return [Finding(CAUSES["unexplained"], where, text, UNSEEN)]
-    e = Evidence(small, which, both, rng)
-    if not e.wrong.any():
-        return [Finding(CAUSES["unexplained"], where, "no entry was found wrong again", UNSEEN)]
-    return [_finding(e, where)]
 
 
 def _off_the_kinks(problem: Problem, which: int, rng: np.random.Generator) -> Problem:

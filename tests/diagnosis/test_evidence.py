@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stnref import check_gradients
 from stnref.diagnosis.evidence import indices
 from tests.diagnosis.made_up import of_matrix, right
 
@@ -32,3 +33,14 @@ def test_where_the_jacobians_differ() -> None:
     assert e.depends.tolist() == [[True, False], [False, True]]
     assert e.given.tolist() == [[True, False], [True, False]]
     assert indices((2, 1)).tolist() == [[0, 0], [1, 0]]
+
+
+def test_forward_may_be_undefined_at_twice_the_input() -> None:
+    """As a sampler without a check of its indices is, or a square root."""
+
+    def forward(U: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return U[np.floor(x).astype(int)] * (x % 1), x
+
+    x = np.array([0.3, 1.2, 2.4, 3.6, 4.1])
+    report = check_gradients(forward, lambda d, x: (d, d), [np.arange(5.0), x])
+    assert {finding.cause for finding in report.findings} == {"unexplained"}
