@@ -118,29 +118,29 @@ def sign_flipped(e: Evidence) -> Iterator[Candidate]:
         yield f.candidate("sign", "a sign, and a factor", LIKELY)
 
 
-Slopes = list[list[float]]
+PixelSlopes = list[list[float]]
 """dx/dg of x, y(, z): by both corner rules where the sizes are known, else the one in force."""
 
 
-def _other_axis(s: Slopes, a: int) -> list[float]:
+def _other_axis(s: PixelSlopes, a: int) -> list[float]:
     """The factor of one axis over that of the other."""
     pairs = [pair for c in range(len(s)) if c != a for pair in zip(s[c], s[a], strict=True)]
     return [there / here for there, here in pairs if here]
 
 
-def _other_corner_rule(s: Slopes, a: int) -> list[float]:
+def _other_corner_rule(s: PixelSlopes, a: int) -> list[float]:
     """The factor of one corner rule over that of the other."""
     if len(s[a]) == 1:  # the other rule's is half a pixel off
         return [(s[a][0] + 0.5) / s[a][0], (s[a][0] - 0.5) / s[a][0]]
     return [s[a][0] / s[a][1], s[a][1] / s[a][0]] if s[a][0] else []
 
 
-def _pixel_factor_missing(s: Slopes, a: int) -> list[float]:
+def _pixel_factor_missing(s: PixelSlopes, a: int) -> list[float]:
     """One over the factor from normalised to pixel coordinates."""
     return [1 / slope for slope in s[a] if slope]
 
 
-def _pixel_factor_again(s: Slopes, a: int) -> list[float]:
+def _pixel_factor_again(s: PixelSlopes, a: int) -> list[float]:
     """The factor from normalised to pixel coordinates too often, or divided by."""
     return [slope**n for slope in s[a] if slope for n in (1, 2, -2)]
 
@@ -177,10 +177,10 @@ def _factors_of_axes(e: Evidence) -> Factors | None:
     return f if f and several and not e.is_map and all(abs(r) > SAME for r in f.values) else None
 
 
-def _pixel_slopes(e: Evidence) -> Slopes:
+def _pixel_slopes(e: Evidence) -> PixelSlopes:
     if e.sizes or not e.is_coordinates:
         return [[(n - 1) / 2, n / 2] for n in e.sizes]
-    slopes: Slopes = []
+    slopes: PixelSlopes = []
     for a in range(e.shape[-1]):
         own = e.k[:, -1] == a
         slopes.append(np.unique(np.round(e.N[:, own][e.depends[:, own]], 9)).tolist())
