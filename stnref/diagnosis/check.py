@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike
 from stnref import gradcheck
 from stnref.diagnosis.explain import explain
 from stnref.gradcheck import GradientReport
+from stnref.gradcheck.problem import Function
 
 
 def check_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    inputs: Sequence[ArrayLike],
-    **options: Any,
+    forward: Function, backward: Function, inputs: Sequence[ArrayLike], **options: Any
 ) -> GradientReport:
     """Check the gradients of a pair, and name what is wrong.
 
@@ -61,10 +59,7 @@ def check_gradients(
 
 
 def assert_gradients(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    inputs: Sequence[ArrayLike],
-    **options: Any,
+    forward: Function, backward: Function, inputs: Sequence[ArrayLike], **options: Any
 ) -> None:
     """Raise AssertionError, with the report as its text, unless every gradient is right.
 

@@ -14,15 +14,13 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stnref.diagnosis.windows import Windows, moving_axes, pools_of, windows_of
 from stnref.gradcheck.jacobians import Jacobians
+from stnref.gradcheck.problem import Indices as Indices
+from stnref.gradcheck.problem import Mask as Mask
 from stnref.gradcheck.problem import Problem, UseError
 from stnref.validation import Array
-
-Indices = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 TOLERANCES = {"single": 1e-3, "complex step": 1e-9, "differences": 1e-8}
 """How far two entries may differ, in units of the largest; float32 has rounding of its own."""
@@ -140,10 +138,8 @@ def find_roles(problem: Problem, which: int, J: Sequence[Array]) -> Roles:
     scales = [_scales(problem, i) for i in range(len(J))]
     lands = [scales[i] and moving_axes(N.T, out) for i, N in enumerate(J)]
     values = [shape[:-1] for shape, moves in zip(shapes, lands, strict=True) if moves]
-    splatted = [
-        len(s) == len(out) and not scales[i] and s[:-1] in values and s[:-1] != out[:-1]
-        for i, s in enumerate(shapes)
-    ]
+    places = [len(s) == len(out) and s[:-1] in values and s[:-1] != out[:-1] for s in shapes]
+    splatted = [fits and not scaled for fits, scaled in zip(places, scales, strict=True)]
     positions = [_one_position_each(N, s, out) for N, s in zip(J, shapes, strict=True)]
     positions = [a or b for a, b in zip(positions, splatted, strict=True)]
     others = [i for i in sorted(range(len(J)), key=lambda i: i != which) if not positions[i]]

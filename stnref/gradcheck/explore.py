@@ -93,11 +93,19 @@ def explore(problem: Problem, which: int, rng: np.random.Generator) -> Explorati
         if first.doubt <= limits.DIFFERENCE_TOLERANCES[problem.single][1]:
             slopes[0] = first  # another witness
     else:
-        slopes = [first, *(problem.slopes(which, v) for v in vs[1:])]
+        slopes = [first, *(_of_smooth(problem, which, v, first) for v in vs[1:])]
     known = [analytic if i == which else own for i, own in enumerate(problem.analytic)]
     kinked = np.logical_or.reduce([s.kinked for s in slopes])
     problem = problem.knowing(analytic=known)
     return Exploration(problem, which, kinked, vs, slopes, first.doubt, findings)
+
+
+def _of_smooth(problem: Problem, which: int, v: Array, first: Slopes) -> Slopes:
+    """Differentiate along another direction the outputs that are not known to lie on kinks."""
+    smooth, slopes = ~first.kinked, [a.copy() for a in first]
+    for array, own in zip(slopes, problem.slopes(which, v, outputs=smooth), strict=True):
+        array[smooth] = own
+    return Slopes(*slopes)
 
 
 def _is_analytic(problem: Problem, which: int, v: Array, slopes: Slopes) -> bool:
@@ -140,7 +148,7 @@ def _roughness(problem: Problem, which: int, slopes: Slopes, rng: np.random.Gene
     v = direction(rng, problem.point[which].shape)
     line, h = problem.line(which, v), limits.ROUGH_STEP * problem.step_unit(which)
     # To one side of x, at which there may be a kink.
-    points = np.array([np.ravel(line(k * h)) for k in range(1, limits.ROUGH_POINTS + 1)])
+    points = np.array([line(k * h) for k in range(1, limits.ROUGH_POINTS + 1)])
     sixth = np.abs(np.diff(points, n=6, axis=0)).max(axis=0)  # of what is smooth, of order h^6
     alive = slopes.value != 0
     if not alive.any():

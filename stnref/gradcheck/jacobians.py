@@ -122,11 +122,11 @@ def _reads(seen: Exploration, A: Array | None) -> Mask | None:
     if not seen.on_kink and (A is not None or seen.analytic):
         return None if A is None else A != 0
     problem, which = seen.problem, seen.which
-    step, middle = limits.LADDER[0] * problem.step_unit(which), problem.out_at_point
+    step, middle = limits.LADDER[0] * problem.step_unit(which), problem.out_at_point.ravel()
 
     def changing(element: int) -> Mask:
         line = problem.line(which, problem.unit(which, element))
-        return np.any([np.ravel(line(t) != middle) for t in (step, -step)], axis=0)
+        return (line(step) != middle) | (line(-step) != middle)
 
     try:
         return np.stack([changing(k) for k in range(problem.point[which].size)], axis=1)

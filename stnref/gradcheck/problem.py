@@ -7,6 +7,7 @@ import copy
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -185,28 +186,29 @@ class Problem:
         v.ravel()[elements] = 1
         return v
 
-    def line(self, which: int, v: Array) -> Callable[[float], Array]:
-        """Return t -> forward at x + t v in that input."""
+    def line(self, which: int, v: Array, outputs: Any = ...) -> Callable[[float], Array]:
+        """Return t -> the outputs at x + t v in that input: all (n_out,), or a mask's."""
 
-        def outputs(t: float) -> Array:
+        def along(t: float) -> Array:
             shifted = [*self.point]
             shifted[which] = (shifted[which] + t * v).astype(shifted[which].dtype)
             out = self.run(shifted)[0]
             if out.shape != self.out.shape:
                 got = f"its shape changes from {self.out.shape} to {out.shape} with the values"
                 raise UseError("shape", "forward", got)
-            return out
+            return np.ravel(out)[outputs]
 
-        return outputs
+        return along
 
     def slopes(
-        self, which: int, v: Array, longest: float = np.inf, shortest: float = 0.0
+        self, which: int, v: Array, longest: float = inf, shortest: float = 0, outputs: Any = ...
     ) -> Slopes:
-        """Differentiate all outputs along v by differences, with steps in units of the input.
+        """Differentiate outputs along v by differences, with steps in units of the input.
 
-        Where a step leaves the set on which forward is defined, shorter ones are tried.
+        Of all, or of those of a mask. Where a step leaves the set on which forward is defined,
+        shorter ones are tried.
         """
-        unit, line = self.step_unit(which), self.line(which, v)
+        unit, line = self.step_unit(which), self.line(which, v, outputs)
         scales = {"unit": unit, "precision": self.precision, "size": self.size(which)}
         shorter = ((h * unit, 0.0) for h in limits.LADDER[2::3] if h * unit < longest)
         for most, least in ((longest, shortest), *shorter):

@@ -90,12 +90,13 @@ def _cuts(problem: Problem) -> list[_Cut]:
     lengths = {n for shape in _large(problem) for n in shape}
     for n in sorted(lengths, key=lambda n: (-sum(n in shape for shape in shapes), n)):
         for part, places in _places(shapes, n):
-            cuts += [
-                _Cut(part, places, n, m) for m in (*limits.SIZES, n // 2) if places and 2 <= m < n
-            ]
-    return sorted(
-        cuts, key=lambda cut: (cut.part and cut.n <= limits.SHORT, _awkward(shapes, cut), cut.part)
-    )
+            sizes = [m for m in (*limits.SIZES, n // 2) if 2 <= m < n]
+            cuts += [_Cut(part, places, n, m) for m in sizes if places]
+
+    def order(cut: _Cut) -> tuple[bool, int, bool]:
+        return cut.part and cut.n <= limits.SHORT, _awkward(shapes, cut), cut.part
+
+    return sorted(cuts, key=order)
 
 
 def _shapes(problem: Problem) -> list[Shape]:
@@ -111,8 +112,6 @@ def _places(shapes: list[Shape], n: int) -> Iterator[tuple[bool, list[tuple[int,
     for k in range(max(map(len, shapes))):
         yield False, [at for at in inputs if at[1] == k]
     yield False, inputs
-    for i in range(out):
-        yield False, [at for at in inputs if at[0] == i]
     yield False, [at for at in length if at[0] < out and length[at] % n == 0]
     yield True, alike
     yield True, [at for at in alike if at[0] == out]

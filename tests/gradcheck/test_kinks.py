@@ -87,14 +87,15 @@ def test_a_wrong_rule_on_the_lattice_is_a_kink_and_off_it_is_right() -> None:
     assert "points" in report.findings[0].where
 
 
-def test_ties_of_a_maximum_may_be_given_to_either_but_not_to_both() -> None:
+@pytest.mark.parametrize("copies", [1, 400])
+def test_ties_of_a_maximum_may_be_given_to_either_but_not_to_both(copies: int) -> None:
     def forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return x.max(axis=1), x
 
     def backward(dY: np.ndarray, x: np.ndarray, *, share: Callable[..., Any]) -> np.ndarray:
         return dY[:, None] * share(x == x.max(axis=1, keepdims=True))
 
-    x = np.array([[1.0, 1.0, 0.0], [0.2, 0.5, -1.0]])
+    x = np.tile([[1.0, 1.0, 0.0], [0.2, 0.5, -1.0]], (copies, 1))
     shares = {
         "first": lambda m: m & (m.cumsum(axis=1) == 1),
         "equal": lambda m: m / m.sum(axis=1, keepdims=True),

@@ -162,10 +162,8 @@ def factor_of_an_axis(e: Evidence) -> Iterator[Candidate]:
     for ratios, cause in OF_AXES.items():
         possible = [ratios(slopes, a) for a in range(len(slopes))]
         everywhere = [r for some in possible for r in some]
-        if all(
-            np.isclose(r, possible[key[-1]] if e.is_coordinates else everywhere, rtol=SAME).any()
-            for key, r in f.off.items()
-        ):
+        of = {key: possible[key[-1]] if e.is_coordinates else everywhere for key in f.off}
+        if all(np.isclose(r, of[key], rtol=SAME).any() for key, r in f.off.items()):
             text = ", ".join(f"{AXES[a]}: {s[0]:g}" for a, s in enumerate(slopes))
             yield f.candidate(cause, f"{(ratios.__doc__ or '')[:-1].lower()} (dx/dg is {text})")
 
