@@ -15,7 +15,9 @@ With J the Jacobian of forward, jvp is J times a tangent and backward J^T times 
 - The cache is a small NamedTuple: references to the inputs and what locates the samples. Nobody
   writes into inputs or caches, so one cache serves any number of backwards and jvps.
 - float32 stays float32, float64 stays float64, mixed inputs follow `numpy.result_type`. Complex
-  numbers pass through whatever is analytic, so that a complex step can check it.
+  numbers pass through whatever is analytic, so that a complex step can check it. Nothing is
+  conjugated: of complex data a backward gives the complex derivative, not the gradient of a real
+  loss, for which real and imaginary part are two channels.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ The second derivatives have S_xx, S_xy, S_yy, with k'' or two k' in place of k.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -95,6 +95,12 @@ def sample_forward(
         A shape does not fit, an axis is empty, an option is unknown, or a coordinate is
         not finite.
 
+    Notes
+    -----
+    U and points may be complex: nothing is conjugated, so that a complex step can check the
+    derivatives. What backward gives for a complex picture is therefore not the gradient of a
+    real loss; for that, sample its real and its imaginary part as two channels.
+
     Examples
     --------
     >>> U = np.array([[3.0, 5.0, 4.0, 9.0]]).reshape(1, 1, 4, 1)
@@ -108,6 +114,12 @@ def sample_forward(
     return S @ U, SampleCache(U, S)  # S1
 
 
+@overload
+def sample_backward(dV: ArrayLike, cache: SampleCache) -> tuple[Array, Array]: ...
+@overload
+def sample_backward(
+    dV: ArrayLike, cache: SampleCache, *, needs: Collection[str]
+) -> tuple[Any, Any]: ...  # one that is declined is None
 def sample_backward(
     dV: ArrayLike, cache: SampleCache, *, needs: Collection[str] = ("U", "points")
 ) -> tuple[Array | None, Array | None]:
@@ -115,7 +127,8 @@ def sample_backward(
 
     dV : shape of V -> dU : shape of U, dpoints : shape of points, per pixel. On the lattice the
     slope is what the kernel's rule says. `needs` names the gradients to compute, a subset of
-    {"U", "points"}; the other comes as None. dtype: result_type of dV, points, and in dpoints of U.
+    {"U", "points"}; the other comes as None. dtype: result_type of dV, points, and in dpoints of U;
+    nothing is conjugated, so a complex picture goes in as two channels, see `sample_forward`.
     Raises ValueError if dV does not have the shape of V or `needs` names something else, TypeError
     on the dtype of dV.
 
@@ -402,7 +415,7 @@ def grid_sample_forward(
     Raises
     ------
     TypeError, ValueError
-        As `sample_forward`.
+        As `sample_forward`. Complex pictures: see there too.
 
     Examples
     --------
@@ -415,12 +428,19 @@ def grid_sample_forward(
     expect_choice("mode", mode, MODES)
     padding = padding_of(padding_mode, align_corners)
     expect_known("grid", grid, nonfinite)
-    points, slope = to_pixels(grid, U.shape[1:-1], align_corners)
-    expect_known("points", points, nonfinite)  # the largest numbers overflow
+    with np.errstate(over="ignore"):  # of the largest numbers, as the next line tells
+        points, slope = to_pixels(grid, U.shape[1:-1], align_corners)
+    expect_known("grid, in pixels", points, nonfinite)
     S = locate(U.shape[:-1], points, get_kernel(MODES[mode]), padding)
     return S @ U, GridSampleCache(SampleCache(U, S), slope)
 
 
+@overload
+def grid_sample_backward(dV: ArrayLike, cache: GridSampleCache) -> tuple[Array, Array]: ...
+@overload
+def grid_sample_backward(
+    dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str]
+) -> tuple[Any, Any]: ...  # one that is declined is None
 def grid_sample_backward(
     dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:

@@ -136,7 +136,7 @@ class SpatialTransformer:
 
     def backward(
         self, dV: ArrayLike, cache: SpatialTransformerCache, *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """dU = dU_sampler + dU_localisation, and dparams (S19).
 
         dV : shape of V -> dU : shape of U, or None, dparams : keyed like params. `needs` names
@@ -146,12 +146,10 @@ class SpatialTransformer:
         expect_needs(needs, NEEDS)
         inputs = ("U", "grid") if "X" in needs else ("grid",)
         dU, dgrid = grid_sample_backward(dV, cache.sample, needs=inputs)
-        assert dgrid is not None
         dtheta = self.transform.backward(dgrid, cache.transform)
         dfeatures, dregression = self.regression.backward(
             dtheta, cache.regression, needs={"X", *needs}
         )
-        assert dfeatures is not None
         dU_localisation, dlocalisation = self.localisation.backward(
             dfeatures, cache.localisation, needs=needs
         )

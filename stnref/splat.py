@@ -11,7 +11,7 @@ does; with ``normalize`` it divides by the weight that landed.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -111,6 +111,12 @@ def _per_weight(sums: Array, weight: Array) -> Array:
     return np.where(hole, 0, sums / np.where(hole, 1, weight[..., None]))
 
 
+@overload
+def splat_backward(dcanvas: ArrayLike, cache: SplatCache) -> tuple[Array, Array]: ...
+@overload
+def splat_backward(
+    dcanvas: ArrayLike, cache: SplatCache, *, needs: Collection[str]
+) -> tuple[Any, Any]: ...  # one that is declined is None
 def splat_backward(
     dcanvas: ArrayLike, cache: SplatCache, *, needs: Collection[str] = ("image", "points")
 ) -> tuple[Array | None, Array | None]:

@@ -46,12 +46,13 @@ def expect_array(
     Returns
     -------
     array : array
-        `value` itself, if it is an array.
+        `value` itself, if it is an array in the machine's byte order.
 
     Raises
     ------
     TypeError
-        The dtype is not float32, float64, complex64 or complex128.
+        The dtype is not float32, float64, complex64 or complex128. The message says how to
+        convert without loss: integers of 32 bits and more go to float64.
     ValueError
         No shape matches, or an axis is empty.
 
@@ -63,10 +64,12 @@ def expect_array(
     ValueError: theta: expected shape (B, 2, 3), got (2, 3)
     """
     array = np.asarray(value)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in DTYPES:
         raise TypeError(
             f"{name}: expected dtype float32, float64, complex64 or complex128, got "
-            f"{array.dtype}; convert with {name}.astype(numpy.float32)"
+            f"{array.dtype}{_advice(name, array.dtype)}"
         )
     if shapes and not any(_matches(array.shape, shape) for shape in shapes):
         expected = " or ".join(_text(shape) for shape in shapes)
@@ -74,6 +77,15 @@ def expect_array(
     if 0 in array.shape and not allow_empty:
         raise ValueError(f"{name}: expected no empty axis, got shape {array.shape}")
     return array
+
+
+def _advice(name: str, dtype: np.dtype[Any]) -> str:
+    """Name the least dtype that holds what `dtype` does, or, failing that, the most of it."""
+    if dtype.kind not in "biufc":
+        return ""
+    fitting = [d for d in DTYPES if np.can_cast(dtype, d)]
+    widest = np.dtype("complex128" if dtype.kind == "c" else "float64")
+    return f"; convert with {name}.astype(numpy.{(*fitting, widest)[0]})"
 
 
 def _matches(shape: tuple[int, ...], pattern: Sequence[int | str]) -> bool:

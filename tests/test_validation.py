@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import DTypeLike
 
 import stnref
 from stnref import nn
 from stnref.experiments.networks import build_network
-from stnref.validation import NonFiniteError
+from stnref.validation import DTYPES, NonFiniteError, expect_array
 
 U = np.ones((2, 4, 5, 3))
 GRID = np.zeros((2, 3, 6, 2))
@@ -130,6 +131,11 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: stnref.grid_sample(U, _with(GRID, np.nan)),
         NonFiniteError,
         "grid: expected finite values, got nan at index (1, 2, 3, 1)",
+    ),
+    "overflow on the way to pixels, which names what the caller passed": (
+        lambda: stnref.grid_sample(U, _with(GRID, 1e308)),
+        NonFiniteError,
+        "grid, in pixels: expected finite values, got inf at index (1, 2, 3, 1)",
     ),
     "infinite point": (
         lambda: stnref.sample_forward(U, _with(GRID, -np.inf)),
@@ -297,3 +303,40 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
 def test_bad_input(call: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [
+        *((name, "float32") for name in ("bool", "int8", "uint8", "int16", "uint16", "float16")),
+        *((name, "float64") for name in ("int32", "uint32", "int64", "uint64", ">i4")),
+        (np.longdouble, "float64"),
+        (np.clongdouble, "complex128"),
+    ],
+)
+def test_a_refused_dtype_is_sent_where_nothing_is_lost(dtype: DTypeLike, remedy: str) -> None:
+    if np.dtype(dtype) in DTYPES:
+        pytest.skip("this machine's long double is float64")
+    with pytest.raises(TypeError, match=rf"convert with U\.astype\(numpy\.{remedy}\)$"):
+        expect_array("U", np.ones(3, dtype))
+
+
+def test_label_ids_survive_the_conversion_that_the_message_asks_for() -> None:
+    ids = np.array([576073733, 16777217])
+    with pytest.raises(TypeError) as refusal:
+        expect_array("ids", ids)
+    advice = str(refusal.value).split("convert with ")[1]
+    assert eval(advice, {"ids": ids, "numpy": np}).tolist() == [576073733, 16777217]
+
+
+@pytest.mark.parametrize("dtype", [object, str, "datetime64[s]"])
+def test_no_conversion_is_advised_where_none_is_meant(dtype: DTypeLike) -> None:
+    with pytest.raises(TypeError, match=r"complex128, got [^;]+$"):
+        expect_array("U", np.zeros(3, dtype))
+
+
+@pytest.mark.parametrize("name", ["f4", "f8", "c8", "c16"])
+def test_the_other_byte_order_is_taken(name: str) -> None:
+    array = expect_array("U", np.array([0.5, -3.0], np.dtype(name).newbyteorder()))
+    assert array.dtype == np.dtype(name)
+    assert array.tolist() == [0.5, -3.0]

@@ -10,7 +10,7 @@ costs less than to keep them. Derivation: ``docs/derivations/layers.md``, equati
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -79,6 +79,12 @@ def conv2d_forward(
     return cols @ W.reshape(-1, W.shape[3]) + b, cache  # L3
 
 
+@overload
+def conv2d_backward(dY: ArrayLike, cache: Conv2dCache) -> tuple[Array, Array, Array]: ...
+@overload
+def conv2d_backward(
+    dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str]
+) -> tuple[Any, Any, Any]: ...  # one that is declined is None
 def conv2d_backward(
     dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
@@ -149,6 +155,6 @@ class Conv2d:
 
     def backward(
         self, dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """Return dX, or None, and the gradients to W and b."""
         return parametric_backward(conv2d_backward, dY, cache, needs)

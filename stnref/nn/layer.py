@@ -76,7 +76,7 @@ class Layer(Protocol):
 
     def backward(
         self, dY: ArrayLike, cache: Any, *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """Return the gradients to the input and to the parameters.
 
         Parameters
@@ -91,6 +91,7 @@ class Layer(Protocol):
         Returns
         -------
         dX : shape of X, or None
+            Which of the two depends on `needs`: typed as Any.
         dparams : dict of str to array
             Keyed like params; empty without "params" in `needs`.
 
@@ -162,7 +163,7 @@ def parametric_backward(
     dY: ArrayLike,
     cache: Any,
     needs: Collection[str],
-) -> tuple[Array | None, Params]:
+) -> tuple[Any, Params]:
     """dX, dparams = dX, {"W": dW, "b": db}: the backward of a pair X, W, b as that of a layer.
 
     dY : shape of Y -> dX : shape of X, or None, and dparams, empty without "params" in `needs`.
@@ -196,7 +197,7 @@ class Stateless:
 
     def backward(
         self, dY: ArrayLike, cache: Any, *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """Return dX, or None, and no gradients."""
         expect_needs(needs, NEEDS)
         return (self.pair.backward(dY, cache) if "X" in needs else None), {}

@@ -6,7 +6,7 @@ Derivation: ``docs/derivations/layers.md``, equations L1 and L2.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -56,6 +56,12 @@ def linear_forward(X: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     return X @ W + b, LinearCache(X, W, b)  # L1
 
 
+@overload
+def linear_backward(dY: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Array]: ...
+@overload
+def linear_backward(
+    dY: ArrayLike, cache: LinearCache, *, needs: Collection[str]
+) -> tuple[Any, Any, Any]: ...  # one that is declined is None
 def linear_backward(
     dY: ArrayLike, cache: LinearCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
@@ -97,6 +103,6 @@ class Linear:
 
     def backward(
         self, dY: ArrayLike, cache: LinearCache, *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """Return dX (B, n_in), or None, and the gradients to W and b."""
         return parametric_backward(linear_backward, dY, cache, needs)

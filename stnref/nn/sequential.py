@@ -94,7 +94,7 @@ class Sequential:
 
     def backward(
         self, dY: ArrayLike, cache: dict[str, Any], *, needs: Collection[str] = NEEDS
-    ) -> tuple[Array | None, Params]:
+    ) -> tuple[Any, Params]:
         """Return dX, or None, and the gradients to all parameters."""
         expect_needs(needs, NEEDS)
         first = next(iter(self.layers), None)
