@@ -157,7 +157,7 @@ def unnormalize_forward(
     [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
     """
     sizes = expect_sizes("shape", shape, (2, 3))
-    grid = expect_array("grid", grid, ("...", len(sizes)), allow_empty=True)
+    grid = expect_array("grid", grid, ("...", len(sizes)))
     points, slope = to_pixels(grid, sizes, align_corners)
     return points, UnnormalizeCache(slope, grid.shape)
 
@@ -172,7 +172,7 @@ def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
     >>> unnormalize_backward(np.ones((1, 2)), cache).tolist()
     [[4.0, 2.0]]
     """
-    dpoints = expect_array("dpoints", dpoints, cache.grid_shape, allow_empty=True)
+    dpoints = expect_array("dpoints", dpoints, cache.grid_shape)
     return dpoints * cache.slope  # G13
 
 
@@ -186,7 +186,7 @@ def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
     >>> unnormalize_jvp(np.array([[0.5, 1.0]]), cache).tolist()
     [[2.0, 2.0]]
     """
-    grid_dot = expect_array("grid_dot", grid_dot, cache.grid_shape, allow_empty=True)
+    grid_dot = expect_array("grid_dot", grid_dot, cache.grid_shape)
     return grid_dot * cache.slope  # G13
 
 
@@ -259,7 +259,7 @@ def normalize(points: ArrayLike, shape: Sequence[int], *, align_corners: bool = 
     [1.0, 0.0]
     """
     sizes = expect_sizes("shape", shape, (2, 3))
-    points = expect_array("points", points, ("...", len(sizes)), allow_empty=True)
+    points = expect_array("points", points, ("...", len(sizes)))
     real = points.real.dtype
     n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
     d = np.maximum(_extent(sizes[::-1], align_corners), 1).astype(real)

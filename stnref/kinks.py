@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.padding import Padding, get_padding
-from stnref.validation import AXES, Array, expect_array, expect_sizes
+from stnref.validation import TARGET_AXES, Array, expect_array, expect_sizes
 
 
 class KinkReport(NamedTuple):
@@ -89,7 +89,7 @@ def kink_report(
     """
     sizes = expect_sizes("shape", shape, (2, 3))
     d = len(sizes)
-    x = expect_array("points", points, ("B", *AXES[d], d)).real
+    x = expect_array("points", points, ("B", *TARGET_AXES[d], d)).real
     n = np.asarray(sizes[::-1])  # (d,), order (x, y)
     if tol is None:
         tol = float(4 * np.finfo(x.dtype).eps * n.max())

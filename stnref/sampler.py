@@ -29,7 +29,14 @@ from stnref.coordinates import to_pixels
 from stnref.kernels import Kernel, get_kernel
 from stnref.padding import PADDINGS, Padding, get_padding
 from stnref.taps import SamplingMatrix, locate
-from stnref.validation import AXES, Array, expect_array, expect_choice, expect_finite, expect_needs
+from stnref.validation import (
+    TARGET_AXES,
+    Array,
+    expect_array,
+    expect_choice,
+    expect_finite,
+    expect_needs,
+)
 
 
 class SampleCache(NamedTuple):
@@ -92,8 +99,8 @@ def sample_forward(
     TypeError
         U or points is not float32, float64, complex64 or complex128.
     ValueError
-        A shape does not fit, an axis is empty, an option is unknown, or a coordinate is
-        not finite.
+        A shape does not fit, the map has no pixels or no channels, an option is unknown, or a
+        coordinate is not finite.
 
     Notes
     -----
@@ -280,18 +287,18 @@ def expect_map_and_points(U: ArrayLike, name: str, points: ArrayLike) -> tuple[A
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit, or an axis is empty.
+        A dtype or a shape does not fit.
 
     Examples
     --------
     >>> expect_map_and_points(np.zeros((1, 4, 5, 2)), "grid", np.zeros((1, 3, 2)))
     Traceback (most recent call last):
         ...
-    ValueError: grid: expected shape (1, H, W, 2), got (1, 3, 2)
+    ValueError: grid: expected shape (1, H', W', 2), got (1, 3, 2)
     """
     U = expect_array("U", U, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
     d = U.ndim - 2
-    return U, expect_array(name, points, (len(U), *AXES[d], d))
+    return U, expect_array(name, points, (len(U), *TARGET_AXES[d], d))
 
 
 def expect_known(name: str, points: Array, nonfinite: str) -> None:

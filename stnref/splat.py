@@ -20,7 +20,7 @@ from stnref.kernels import Kernel, get_kernel
 from stnref.padding import Padding, get_padding
 from stnref.sampler import expect_known, points_gradient
 from stnref.taps import SamplingMatrix, locate
-from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import TARGET_AXES, Array, expect_array, expect_needs, expect_sizes
 
 
 class SplatCache(NamedTuple):
@@ -92,7 +92,7 @@ def splat_forward(
     >>> canvas.ravel().tolist(), cache.weight.ravel().tolist()
     ([9.0, 3.0, 0.0], [1.5, 0.5, 0.0])
     """
-    image = expect_array("image", image, ("B", "H", "W", "C"), ("B", "D", "H", "W", "C"))
+    image = expect_array("image", image, *(("B", *axes, "C") for axes in TARGET_AXES.values()))
     d = image.ndim - 2
     sizes = expect_sizes("shape", shape, (d,))
     points = expect_array("points", points, (*image.shape[:-1], d))

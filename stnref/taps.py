@@ -178,7 +178,8 @@ def locate(
         outside.append(~(inside & finite))
         fraction.append(x - cell)
         stride *= n
-    pixel[-1] += np.repeat(np.arange(B) * stride, len(finite) // B)  # each picture's first pixel
+    # A picture's first pixel, for each of its samples.
+    pixel[-1] += np.repeat(np.arange(B) * stride, prod(points.shape[1:-1]))
     order = (0,) * len(sizes)
     return SamplingMatrix(
         tuple(in_shape), points.shape[:-1], kernel, pixel, outside, fraction, order

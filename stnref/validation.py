@@ -21,14 +21,15 @@ DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "c
 AXES = {2: ("H", "W"), 3: ("D", "H", "W")}
 """Names of the axes of a picture, and of a volume, for `expect_array`."""
 
+TARGET_AXES = {2: ("H'", "W'"), 3: ("D'", "H'", "W'")}
+"""Names of the axes of the target pixels, of which there may be none."""
+
 
 class NonFiniteError(ValueError):
     """A coordinate is NaN or infinite where a position is needed."""
 
 
-def expect_array(
-    name: str, value: ArrayLike, *shapes: Sequence[int | str], allow_empty: bool = False
-) -> Array:
+def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> Array:
     """Return `value` as an array of a supported dtype and one of the given shapes.
 
     Parameters
@@ -38,10 +39,9 @@ def expect_array(
     value : array_like
         What came.
     *shapes : sequence of int or str
-        Accepted shapes: an integer must match, a letter accepts any size, and
-        ``"..."`` any number of axes. No shape accepts every shape.
-    allow_empty : bool
-        Whether an axis may have size zero.
+        Accepted shapes: an integer must match, a letter accepts any size from 1 on, and
+        ``"..."`` any number of axes of any size. "B" and letters with a prime accept zero
+        too: a batch may be empty, and so may the target. No shape accepts every shape.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def expect_array(
         The dtype is not float32, float64, complex64 or complex128. The message says how to
         convert without loss: integers of 32 bits and more go to float64.
     ValueError
-        No shape matches, or an axis is empty.
+        No shape matches.
 
     Examples
     --------
@@ -73,9 +73,8 @@ def expect_array(
         )
     if shapes and not any(_matches(array.shape, shape) for shape in shapes):
         expected = " or ".join(_text(shape) for shape in shapes)
-        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}")
-    if 0 in array.shape and not allow_empty:
-        raise ValueError(f"{name}: expected no empty axis, got shape {array.shape}")
+        empty = ", which has an empty axis" if 0 in array.shape else ""
+        raise ValueError(f"{name}: expected shape {expected}, got {array.shape}{empty}")
     return array
 
 
@@ -97,7 +96,8 @@ def _matches(shape: tuple[int, ...], pattern: Sequence[int | str]) -> bool:
         shape = shape[:k] + shape[len(shape) - tail :]
         pattern = [*pattern[:k], *pattern[k + 1 :]]
     return len(shape) == len(pattern) and all(
-        isinstance(p, str) or p == n for p, n in zip(pattern, shape, strict=True)
+        (n > 0 or p == "B" or p.endswith("'")) if isinstance(p, str) else p == n
+        for p, n in zip(pattern, shape, strict=True)
     )
 
 

@@ -86,7 +86,7 @@ def test_volumes() -> None:
 @pytest.mark.parametrize(
     ("points", "shape", "message"),
     [
-        (np.zeros((1, 2, 2, 3)), (4, 5), r"points: expected shape \(B, H, W, 2\)"),
+        (np.zeros((1, 2, 2, 3)), (4, 5), r"points: expected shape \(B, H', W', 2\)"),
         (np.zeros((1, 2, 2, 2)), (4,), "shape: expected 2 or 3 positive integers"),
     ],
 )

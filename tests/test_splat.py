@@ -98,7 +98,7 @@ def test_none_is_zero_and_needs_declines(normalize: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"image": np.zeros((2, 3, 1))}, ValueError, r"image: expected shape \(B, H, W, C\)"),
+        ({"image": np.zeros((2, 3, 1))}, ValueError, r"image: expected shape \(B, H', W', C\)"),
         ({"image": np.zeros((1, 2, 2, 1), int)}, TypeError, "image: expected dtype"),
         ({"points": np.zeros((1, 2, 3, 2))}, ValueError, r"points: expected shape \(1, 2, 2, 2\)"),
         ({"points": np.full((1, 2, 2, 2), np.nan)}, ValueError, "points: expected finite values"),

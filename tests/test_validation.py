@@ -50,17 +50,17 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "grid of another rank": (
         lambda: stnref.grid_sample(U, GRID[0]),
         ValueError,
-        "grid: expected shape (2, H, W, 2), got (3, 6, 2)",
+        "grid: expected shape (2, H', W', 2), got (3, 6, 2)",
     ),
     "G with batch": (
         lambda: stnref.affine_grid(THETA, GRID),
         ValueError,
-        "G: expected shape (H, W, 2), got (2, 3, 6, 2)",
+        "G: expected shape (H', W', 2), got (2, 3, 6, 2)",
     ),
     "basis of another rank": (
         lambda: stnref.basis_grid_forward(np.ones((2, 3, 2)), np.ones((4, 3))),
         ValueError,
-        "B: expected shape (H, W, 3), got (4, 3)",
+        "B: expected shape (H', W', 3), got (4, 3)",
     ),
     "params without batch": (
         lambda: stnref.rigid_matrix_forward(np.zeros(3)),
@@ -76,12 +76,12 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "points of a volume": (
         lambda: stnref.sample_forward(U, np.zeros((2, 3, 6, 3))),
         ValueError,
-        "points: expected shape (2, H, W, 2), got (2, 3, 6, 3)",
+        "points: expected shape (2, H', W', 2), got (2, 3, 6, 3)",
     ),
     "points of a picture in a volume": (
         lambda: stnref.sample_forward(U[:, None], np.zeros((2, 1, 3, 6, 2))),
         ValueError,
-        "points: expected shape (2, D, H, W, 3), got (2, 1, 3, 6, 2)",
+        "points: expected shape (2, D', H', W', 3), got (2, 1, 3, 6, 2)",
     ),
     "grid of three coordinates": (
         lambda: stnref.unnormalize_forward(np.zeros((2, 3)), (4, 5)),
@@ -102,7 +102,7 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "grids for another batch": (
         lambda: stnref.grid_sample(U, GRID[:1]),
         ValueError,
-        "grid: expected shape (2, H, W, 2), got (1, 3, 6, 2)",
+        "grid: expected shape (2, H', W', 2), got (1, 3, 6, 2)",
     ),
     "labels for another batch": (
         lambda: nn.softmax_cross_entropy_forward(np.ones((2, 3)), [0]),
@@ -143,15 +143,10 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "points: expected finite values, got -inf at index (1, 2, 3, 1)",
     ),
     # empty, zero-sized
-    "empty batch": (
-        lambda: stnref.grid_sample(U[:0], GRID[:0]),
+    "map without rows": (
+        lambda: stnref.grid_sample(U[:, :0], GRID),
         ValueError,
-        "U: expected no empty axis, got shape (0, 4, 5, 3)",
-    ),
-    "empty grid": (
-        lambda: stnref.grid_sample(U, GRID[:, :0]),
-        ValueError,
-        "grid: expected no empty axis, got shape (2, 0, 6, 2)",
+        "U: expected shape (B, H, W, C) or (B, D, H, W, C), got (2, 0, 5, 3), which has an empty",
     ),
     "zero-sized output": (
         lambda: stnref.target_grid((0, 3)),

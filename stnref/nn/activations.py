@@ -5,6 +5,7 @@ Derivation: ``docs/derivations/layers.md``, equations L8 and L9.
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +136,7 @@ def flatten_forward(X: ArrayLike) -> tuple[Array, FlattenCache]:
     (2, 60)
     """
     X = expect_array("X", X, ("B", "..."))
-    return X.reshape(len(X), -1), FlattenCache(X.shape)
+    return X.reshape(len(X), prod(X.shape[1:])), FlattenCache(X.shape)
 
 
 def flatten_backward(dY: ArrayLike, cache: FlattenCache) -> Array:
@@ -149,7 +150,7 @@ def flatten_backward(dY: ArrayLike, cache: FlattenCache) -> Array:
     (2, 3, 4, 5)
     """
     B = cache.X_shape[0]
-    return expect_array("dY", dY, (B, int(np.prod(cache.X_shape[1:])))).reshape(cache.X_shape)
+    return expect_array("dY", dY, (B, prod(cache.X_shape[1:]))).reshape(cache.X_shape)
 
 
 class Relu(Stateless):

@@ -132,7 +132,7 @@ def _windows(cache: Conv2dCache) -> Array:
     k = W.shape[0]
     windows = sliding_window_view(_padded(X, padding), (k, k), axis=(1, 2))
     windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)  # (B, H', W', k, k, C)
-    return windows.reshape(*windows.shape[:3], -1)
+    return windows.reshape(*windows.shape[:3], k * k * X.shape[3])
 
 
 class Conv2d:

@@ -53,7 +53,7 @@ def softmax_cross_entropy_forward(
     >>> round(loss.item(), 4)
     0.6931
     """
-    logits = expect_array("logits", logits, ("B", "K"))
+    logits = expect_array("logits", logits, ("N", "K"))  # of no pictures there is no mean
     labels = expect_labels("labels", labels, *logits.shape)
     shifted = logits - logits.real.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)  # (B, K)

@@ -26,7 +26,7 @@ from stnref.transforms.basis import (
     basis_grid_forward,
     basis_grid_jvp,
 )
-from stnref.validation import Array, expect_array
+from stnref.validation import TARGET_AXES, Array, expect_array
 
 
 def affine_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, BasisGridCache]:
@@ -48,7 +48,7 @@ def affine_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, BasisGri
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit, or an axis is empty.
+        A dtype or a shape does not fit.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def affine_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, BasisGri
     """
     theta = expect_array("theta", theta, ("B", 2, 3), ("B", 3, 4))
     d = theta.shape[1]
-    G = expect_array("G", G, ("H", "W", 2) if d == 2 else ("D", "H", "W", 3))
+    G = expect_array("G", G, (*TARGET_AXES[d], d))
     one = np.ones_like(G[..., :1])
     basis = np.concatenate([G, one], axis=-1)  # (H', W', d + 1): (x, y, 1)
     return basis_grid_forward(theta.swapaxes(1, 2), basis)  # G4

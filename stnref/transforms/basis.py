@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
 from stnref.kernels import bspline3
-from stnref.validation import Array, expect_array, expect_finite, expect_sizes
+from stnref.validation import TARGET_AXES, Array, expect_array, expect_finite, expect_sizes
 
 
 class BasisGridCache(NamedTuple):
@@ -50,7 +50,7 @@ def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGrid
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit, or an axis is empty.
+        A dtype or a shape does not fit.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGrid
     """
     theta = expect_array("theta", theta, ("B", "K", 2), ("B", "K", 3))
     _, K, d = theta.shape
-    B = expect_array("B", B, ("H", "W", K) if d == 2 else ("D", "H", "W", K))
+    B = expect_array("B", B, (*TARGET_AXES[d], K))
     B = B.astype(theta.real.dtype)
     grid = B.reshape(-1, K) @ theta  # (B, P, d), G7
     return grid.reshape(len(theta), *B.shape[:-1], d), BasisGridCache(B, theta.shape)
@@ -78,7 +78,8 @@ def basis_grid_backward(dgrid: ArrayLike, cache: BasisGridCache) -> Array:
     """
     B, (batch, K, d) = cache
     dgrid = expect_array("dgrid", dgrid, (batch, *B.shape[:-1], d))
-    return B.reshape(-1, K).T @ dgrid.reshape(batch, -1, d)  # (B, K, d), G7
+    B = B.reshape(-1, K)  # (P, K)
+    return B.T @ dgrid.reshape(batch, len(B), d)  # (B, K, d), G7
 
 
 def basis_grid_jvp(theta_dot: ArrayLike, cache: BasisGridCache) -> Array:
@@ -178,7 +179,7 @@ def thin_plate_basis(
     True
     """
     c = _expect_real("control_points", control_points, ("K", 2))
-    G = _expect_real("G", G, ("H", "W", 2))
+    G = _expect_real("G", G, ("H'", "W'", 2))
     if not 0 <= stiffness < np.inf:
         raise ValueError(f"stiffness: expected a finite number from 0 on, got {stiffness!r}")
     K = len(c)
@@ -280,7 +281,7 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     True
     """
     rows, columns = _expect_lattice(control_shape)
-    G = _expect_real("G", G, ("H", "W", 2))
+    G = _expect_real("G", G, ("H'", "W'", 2))
     if G.min() < -1 or G.max() > 1:
         raise ValueError(f"G: expected values from -1 to 1, got {G.min()} to {G.max()}")
     b_x, b_y = _lattice_weights(G[..., 0], columns), _lattice_weights(G[..., 1], rows)

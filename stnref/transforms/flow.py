@@ -40,7 +40,7 @@ def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCac
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit, or an axis is empty.
+        A dtype or a shape does not fit.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCac
     >>> flow_grid_forward(flow, target_grid((2, 2)))[0][0, 0].tolist()
     [[-0.75, -0.75], [1.25, -0.75]]
     """
-    flow = expect_array("flow", flow, ("B", "H", "W", 2), ("B", "D", "H", "W", 3))
+    flow = expect_array("flow", flow, ("B", "H'", "W'", 2), ("B", "D'", "H'", "W'", 3))
     G = expect_array("G", G, flow.shape[1:]).astype(flow.real.dtype)
     return G + flow, FlowGridCache(flow.shape)  # T18
 

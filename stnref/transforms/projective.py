@@ -56,7 +56,7 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit, or an axis is empty.
+        A dtype or a shape does not fit.
 
     Notes
     -----
@@ -72,7 +72,7 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
     [[-2.0, -2.0], [2.0, -2.0]]
     """
     theta = expect_array("theta", theta, ("B", 3, 3))
-    G = expect_array("G", G, ("H", "W", 2)).astype(theta.real.dtype)
+    G = expect_array("G", G, ("H'", "W'", 2)).astype(theta.real.dtype)
     basis = np.concatenate([G, np.ones_like(G[..., :1])], axis=-1)  # (H', W', 3): (x, y, 1)
     XYZ = _project(theta, basis)
     XY, Z = XYZ[..., :2], XYZ[..., 2:]
@@ -99,8 +99,9 @@ def projective_grid_backward(dgrid: ArrayLike, cache: ProjectiveGridCache) -> Ar
     dgrid = expect_array("dgrid", dgrid, grid.shape)
     dXY = dgrid * inverse_Z  # T3
     dZ = -(dXY * grid).sum(axis=-1, keepdims=True)  # T3
-    dXYZ = np.concatenate([dXY, dZ], axis=-1).reshape(len(grid), -1, 3)  # (B, P, 3)
-    return dXYZ.swapaxes(1, 2) @ basis.reshape(-1, 3)  # T4
+    basis = basis.reshape(-1, 3)  # (P, 3)
+    dXYZ = np.concatenate([dXY, dZ], axis=-1).reshape(len(grid), len(basis), 3)
+    return dXYZ.swapaxes(1, 2) @ basis  # T4
 
 
 def projective_grid_jvp(theta_dot: ArrayLike, cache: ProjectiveGridCache) -> Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import getfullargspec
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def chain(identity: ArrayLike, *pairs: Pair) -> Transform:
 
 def _entries(*shape: int, last_is_one: bool = False) -> Pair:
     """The parameters are the entries of an array, row by row, or all but the last, which is 1."""
-    size = int(np.prod(shape)) - last_is_one
+    size = prod(shape) - last_is_one
 
     def entries(name: str, params: ArrayLike, last: int) -> Array:
         params = expect_array(name, params, ("B", size))
@@ -116,7 +117,7 @@ def _entries(*shape: int, last_is_one: bool = False) -> Pair:
         return entries("params", params, 1), None
 
     def backward(dtheta: Array, cache: None) -> Array:
-        return dtheta.reshape(len(dtheta), -1)[:, :size]
+        return dtheta.reshape(len(dtheta), prod(shape))[:, :size]
 
     def jvp(params_dot: ArrayLike, cache: None) -> Array:
         return entries("params_dot", params_dot, 0)

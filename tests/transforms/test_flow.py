@@ -56,7 +56,9 @@ def test_inputs_are_not_changed() -> None:
 def test_bad_shapes() -> None:
     flow, G = np.ones((1, 3, 4, 2)), target_grid((3, 4))
     _, cache = flow_grid_forward(flow, G)
-    with pytest.raises(ValueError, match=r"flow: expected shape \(B, H, W, 2\) or \(B, D, H, W"):
+    with pytest.raises(
+        ValueError, match=r"flow: expected shape \(B, H', W', 2\) or \(B, D', H', W'"
+    ):
         flow_grid_forward(flow[0], G)
     with pytest.raises(ValueError, match=r"G: expected shape \(3, 4, 2\), got \(4, 3, 2\)"):
         flow_grid_forward(flow, target_grid((4, 3)))

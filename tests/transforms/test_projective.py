@@ -201,7 +201,7 @@ def test_bad_shapes() -> None:
     _, cache = projective_grid_forward(np.eye(3)[None], G)
     with pytest.raises(ValueError, match=r"theta: expected shape \(B, 3, 3\), got \(3, 3\)"):
         projective_grid_forward(np.eye(3), G)
-    with pytest.raises(ValueError, match=r"G: expected shape \(H, W, 2\), got \(2, 3, 4, 3\)"):
+    with pytest.raises(ValueError, match=r"G: expected shape \(H', W', 2\), got \(2, 3, 4, 3\)"):
         projective_grid_forward(np.eye(3)[None], target_grid((2, 3, 4)))
     with pytest.raises(ValueError, match=r"dgrid: expected shape \(1, 3, 4, 2\), got"):
         projective_grid_backward(G, cache)
