@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnref.padding import Padding, get_padding
+from stnref.padding import Padding, PaddingLike, border, get_paddings, zeros
 from stnref.validation import TARGET_AXES, Array, expect_array, expect_sizes
 
 
@@ -47,7 +47,7 @@ class KinkReport(NamedTuple):
         return text
 
 
-LINES = {"zeros": 1, "border": 0}
+LINES: dict[Padding, float] = {zeros: 1, border: 0}
 """How many pixels beyond the outer ones the last line lies at which the padded map bends."""
 
 
@@ -55,7 +55,7 @@ def kink_report(
     points: ArrayLike,
     shape: Sequence[int],
     *,
-    padding: str | Padding = "zeros",
+    padding: PaddingLike = "zeros",
     tol: float | None = None,
 ) -> KinkReport:
     """Say how many samples lie where bilinear interpolation has a kink, and where.
@@ -68,7 +68,7 @@ def kink_report(
         Pixel coordinates.
     shape : (H, W) or (D, H, W)
         Size of the map.
-    padding : str or Padding
+    padding : str or Padding, or a sequence of these
         See `sample_forward`.
     tol : float, optional
         In pixels. The default is the round-off of `unnormalize_forward`, 4 eps n.
@@ -93,8 +93,7 @@ def kink_report(
     n = np.asarray(sizes[::-1])  # (d,), order (x, y)
     if tol is None:
         tol = float(4 * np.finfo(x.dtype).eps * n.max())
-    get_padding(padding)  # an unknown name is refused
-    reach = LINES.get(padding, np.inf) if isinstance(padding, str) else np.inf
+    reach = np.array([LINES.get(one, np.inf) for one in get_paddings(padding, d)])  # (d,)
     line = np.rint(x).clip(-reach, n - 1 + reach)
     distance = np.abs(x - line).astype(x.dtype)
     on_kink = distance <= tol

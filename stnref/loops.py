@@ -354,7 +354,7 @@ def extend(m: int, n: int, padding: str = "zeros") -> int | None:
     Parameters
     ----------
     m, n : int
-    padding : "zeros", "border", "reflection_centres" or "reflection_edges"
+    padding : "zeros", "border", "reflection_centres", "reflection_edges" or "wrap"
 
     Returns
     -------
@@ -372,11 +372,13 @@ def extend(m: int, n: int, padding: str = "zeros") -> int | None:
     >>> [extend(m, 3, "reflection_centres") for m in range(-4, 7)]
     [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
     """
-    expect_choice("padding", padding, ("zeros", "border", *FOLDS))
+    expect_choice("padding", padding, PADDINGS)
     if 0 <= m < n:
         return m
     if padding == "zeros":
         return None
+    if padding == "wrap":
+        return m % n
     if padding == "border" or n == 1:
         return 0 if m < 0 else n - 1
     between = FOLDS[padding]  # 1 if the outer pixel's reflection comes right after it, else 0
@@ -386,6 +388,7 @@ def extend(m: int, n: int, padding: str = "zeros") -> int | None:
 
 
 FOLDS = {"reflection_centres": 0, "reflection_edges": 1}
+PADDINGS = ("zeros", "border", *FOLDS, "wrap")
 
 KERNELS: dict[str, tuple[int, Callable[..., Number], Callable[..., Number]]] = {
     "nearest": (1, nearest, flat),
@@ -465,7 +468,7 @@ def sample(
     shadow : callable
         The real number that decides in which cell a value lies.
     kernel : "nearest", "linear", "cubic" or "bspline3"
-    padding : "zeros", "border", "reflection_centres" or "reflection_edges"
+    padding : "zeros", "border", "reflection_centres", "reflection_edges" or "wrap"
         How U goes on outside, see `extend`.
 
     Returns

@@ -14,7 +14,7 @@ is their value, as bool, come out, in the shape of m.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 from stnref.validation import Array, expect_choice
 
 Padding: TypeAlias = Callable[[Array, int], tuple[NDArray[np.intp], NDArray[np.bool_]]]
+
+PaddingLike: TypeAlias = str | Padding | Sequence[str | Padding]
+"""A name, a padding of one's own, or one of these for each axis, in the order x, y(, z)."""
 
 
 def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -123,37 +126,78 @@ def reflection_edges(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.boo
     return np.minimum(index, 2 * n - 1 - index).astype(np.intp), np.ones(m.shape, dtype=bool)
 
 
+def wrap(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Repeat the picture, as round a panorama: b c | a b c | a b.
+
+    The period is n.
+
+    Parameters
+    ----------
+    m, n
+        See `zeros`.
+
+    Returns
+    -------
+    index : intp array, shape of m
+    inside : bool array, shape of m
+        True everywhere.
+
+    Examples
+    --------
+    >>> wrap(np.arange(-3.0, 6.0), 3)[0].tolist()
+    [0, 1, 2, 0, 1, 2, 0, 1, 2]
+    """
+    return np.mod(m, n).astype(np.intp), np.ones(m.shape, dtype=bool)
+
+
 PADDINGS: dict[str, Padding] = {
     "zeros": zeros,
     "border": border,
     "reflection_centres": reflection_centres,
     "reflection_edges": reflection_edges,
+    "wrap": wrap,
 }
 """Paddings by name."""
 
 
-def get_padding(padding: str | Padding) -> Padding:
-    """Return the padding of that name, or `padding` itself if it is one already.
+def get_paddings(
+    padding: PaddingLike,
+    d: int,
+    name: str = "padding",
+    known: Mapping[str, Padding] = PADDINGS,
+) -> tuple[Padding, ...]:
+    """Return the padding of each axis x, y(, z).
 
     Parameters
     ----------
-    padding : "zeros", "border", "reflection_centres", "reflection_edges", or a Padding
+    padding : str, Padding, or a sequence of d of these
+        One for all axes, or one for each: a panorama that wraps in x alone is
+        ``("wrap", "border")``.
+    d : int
+        Number of axes: 2 or 3.
+    name : str
+        What the caller calls it.
+    known : mapping of str to Padding
+        The names, and what they mean.
 
     Returns
     -------
-    padding : Padding
+    paddings : tuple of d Paddings
 
     Raises
     ------
     ValueError
-        The name is none of these.
+        A name is none of the known, or there are not d of them.
 
     Examples
     --------
-    >>> get_padding("border").__name__
-    'border'
+    >>> [one.__name__ for one in get_paddings(("wrap", "border"), 2)]
+    ['wrap', 'border']
     """
-    if callable(padding):
-        return padding
-    expect_choice("padding", padding, PADDINGS)
-    return PADDINGS[padding]
+    each = [padding] * d if isinstance(padding, str) or callable(padding) else list(padding)
+    if len(each) != d:
+        raise ValueError(f"{name}: expected one, or one for each of {'xyz'[:d]}, got {len(each)}")
+    for one in each:
+        if not callable(one):
+            expect_choice(name, one, known)
+    return tuple(one if callable(one) else known[one] for one in each)

@@ -13,14 +13,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnref.padding import Padding, border, reflection_centres, reflection_edges, zeros
+from stnref.padding import Padding, border, reflection_centres, reflection_edges, wrap, zeros
 from stnref.sampler import (
     MODES,
-    PADDING_MODES,
     GridSampleCache,
     expect_map_and_points,
     grid_sample_backward,
-    padding_of,
+    padding_modes,
     sample_forward,
 )
 from stnref.validation import Array, expect_choice
@@ -80,6 +79,9 @@ def _bounds(n: int, align_corners: bool) -> tuple[float, float]:
 
 
 # ----------------------------------------------------------------------------------- PyTorch
+
+PADDING_MODES = ("zeros", "border", "reflection")
+"""The paddings that PyTorch and ONNX have."""
 
 
 def pytorch_grid_sample_forward(
@@ -144,7 +146,7 @@ def pytorch_grid_sample_forward(
     points, slope = _plain_points(grid, shape, align_corners)
     padding: Padding = zeros
     if mode == "bicubic":  # here PyTorch too pads the taps
-        padding, slopes = padding_of(padding_mode, align_corners), np.ones_like(points.real)
+        padding, slopes = padding_modes(align_corners)[padding_mode], np.ones_like(points.real)
     else:
         points, slopes = _into_the_picture(points, shape, padding_mode, align_corners)
     if mode == "nearest":
@@ -266,7 +268,7 @@ def onnx_grid_sample(
             outside = (x.real < low) | (x.real > high)
             inner = _clip(x, n)[0] if padding_mode == "border" else _reflect(x, low, high)[0]
             points[..., axis] = np.where(outside, inner, x)
-    padding = padding_of(padding_mode, align_corners)
+    padding = padding_modes(align_corners)[padding_mode]
     return sample_forward(U, points, kernel=mode, padding=padding)[0]
 
 
@@ -277,6 +279,7 @@ SCIPY_MODES: dict[str, Padding] = {
     "nearest": border,
     "mirror": reflection_centres,
     "reflect": reflection_edges,
+    "grid-wrap": wrap,
 }
 """SciPy's names of the paddings, and ours."""
 
@@ -291,9 +294,10 @@ def scipy_map_coordinates(U: ArrayLike, points: ArrayLike, *, mode: str = "grid-
     points : (B, H', W', 2) or (B, D', H', W', 3)
         Pixel coordinates, last axis (x, y) or (x, y, z). SciPy wants (row, column), in the first
         axis: ``np.moveaxis(points[b, ..., ::-1], -1, 0)``.
-    mode : "grid-constant", "nearest", "mirror" or "reflect"
-        Zeros, border, reflection about centres, about edges. (SciPy's own default, "constant",
-        cuts off outside of the picture in place of interpolating towards zero.)
+    mode : "grid-constant", "nearest", "mirror", "reflect" or "grid-wrap"
+        Zeros, border, reflection about centres, about edges, wrap. (SciPy's own default,
+        "constant", cuts off outside of the picture in place of interpolating towards zero; its
+        "wrap" has a period of n - 1 pixels.)
 
     Returns
     -------

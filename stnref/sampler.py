@@ -27,7 +27,16 @@ from numpy.typing import ArrayLike
 
 from stnref.coordinates import to_pixels
 from stnref.kernels import Kernel, get_kernel
-from stnref.padding import PADDINGS, Padding, get_padding
+from stnref.padding import (
+    Padding,
+    PaddingLike,
+    border,
+    get_paddings,
+    reflection_centres,
+    reflection_edges,
+    wrap,
+    zeros,
+)
 from stnref.taps import SamplingMatrix, locate
 from stnref.validation import (
     TARGET_AXES,
@@ -69,7 +78,7 @@ def sample_forward(
     points: ArrayLike,
     *,
     kernel: str | Kernel = "linear",
-    padding: str | Padding = "zeros",
+    padding: PaddingLike = "zeros",
     nonfinite: str = "raise",
 ) -> tuple[Array, SampleCache]:
     """Sample the map U at points given in pixels: V = S U (equation 3).
@@ -82,9 +91,9 @@ def sample_forward(
         Where to sample, in pixels: last axis (x, y) or (x, y, z).
     kernel : str or Kernel
         "nearest", "linear", "cubic", "bspline3", or a kernel of your own.
-    padding : str or Padding
-        "zeros", "border", "reflection_centres", "reflection_edges", or a map on indices of your
-        own.
+    padding : str or Padding, or a sequence of these
+        "zeros", "border", "reflection_centres", "reflection_edges", "wrap", or a map on indices
+        of your own; for all axes, or one for each of x, y (and z).
     nonfinite : "raise" or "outside"
         What a NaN or infinite coordinate does: raise, or give V = 0 and no gradient.
 
@@ -117,7 +126,7 @@ def sample_forward(
     """
     U, points = expect_map_and_points(U, "points", points)
     expect_known("points", points, nonfinite)
-    S = locate(U.shape[:-1], points, get_kernel(kernel), get_padding(padding))
+    S = locate(U.shape[:-1], points, get_kernel(kernel), get_paddings(padding, U.ndim - 2))
     return S @ U, SampleCache(U, S)  # S1
 
 
@@ -355,21 +364,37 @@ class GridSampleCache(NamedTuple):
 MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
 """The field's names of the interpolations, and our kernels."""
 
-PADDING_MODES = ("zeros", "border", "reflection")
-"""The field's names of the paddings; the corner rule says about what a reflection is."""
 
-
-def padding_of(padding_mode: str, align_corners: bool) -> Padding:
-    """Return the padding that the field's name means under that corner rule.
+def padding_modes(align_corners: bool) -> dict[str, Padding]:
+    """Return the field's names of the paddings; the corner rule says what a reflection is about.
 
     Parameters
     ----------
-    padding_mode : "zeros", "border" or "reflection"
     align_corners : bool
 
     Returns
     -------
-    padding : Padding
+    paddings : dict of str to Padding
+
+    Examples
+    --------
+    >>> padding_modes(align_corners=False)["reflection"].__name__
+    'reflection_edges'
+    """
+    reflection = reflection_centres if align_corners else reflection_edges
+    return {"zeros": zeros, "border": border, "reflection": reflection, "wrap": wrap}
+
+
+def kernel_of(mode: str | Kernel) -> Kernel:
+    """Return the kernel that the field's name means, or `mode` itself if it is one already.
+
+    Parameters
+    ----------
+    mode : "nearest", "bilinear" or "bicubic", or a Kernel
+
+    Returns
+    -------
+    kernel : Kernel
 
     Raises
     ------
@@ -378,21 +403,21 @@ def padding_of(padding_mode: str, align_corners: bool) -> Padding:
 
     Examples
     --------
-    >>> padding_of("reflection", align_corners=False).__name__
-    'reflection_edges'
+    >>> kernel_of("bicubic").support
+    2
     """
-    expect_choice("padding_mode", padding_mode, PADDING_MODES)
-    if padding_mode == "reflection":
-        padding_mode = "reflection_centres" if align_corners else "reflection_edges"
-    return PADDINGS[padding_mode]
+    if isinstance(mode, Kernel):
+        return get_kernel(mode)
+    expect_choice("mode", mode, MODES)
+    return get_kernel(MODES[mode])
 
 
 def grid_sample_forward(
     U: ArrayLike,
     grid: ArrayLike,
     *,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
+    mode: str | Kernel = "bilinear",
+    padding_mode: PaddingLike = "zeros",
     align_corners: bool = True,
     nonfinite: str = "raise",
 ) -> tuple[Array, GridSampleCache]:
@@ -404,10 +429,12 @@ def grid_sample_forward(
         Input map, channels last.
     grid : (B, H', W', 2) or (B, D', H', W', 3)
         Normalised coordinates, last axis (x, y) or (x, y, z).
-    mode : "nearest", "bilinear" or "bicubic"
+    mode : "nearest", "bilinear" or "bicubic", or a Kernel
         Name of the interpolation; in volumes they are trilinear and tricubic.
-    padding_mode : "zeros", "border" or "reflection"
-        How U continues outside. A reflection is about -1 and 1, whatever these are.
+    padding_mode : "zeros", "border", "reflection" or "wrap", or a Padding, or a sequence of these
+        How U continues outside; for all axes, or one for each of x, y (and z). A reflection is
+        about -1 and 1, whatever these are. The period of "wrap" is n pixels: the way from -1 to
+        1 where these are edges, one pixel more where they are centres.
     align_corners : bool
         True: -1 and 1 are the centres of the first and last pixel; False: their outer
         edges.
@@ -432,13 +459,14 @@ def grid_sample_forward(
     5.25
     """
     U, grid = expect_map_and_points(U, "grid", grid)
-    expect_choice("mode", mode, MODES)
-    padding = padding_of(padding_mode, align_corners)
+    kernel = kernel_of(mode)
+    known = padding_modes(align_corners)
+    paddings = get_paddings(padding_mode, U.ndim - 2, "padding_mode", known)
     expect_known("grid", grid, nonfinite)
     with np.errstate(over="ignore"):  # of the largest numbers, as the next line tells
         points, slope = to_pixels(grid, U.shape[1:-1], align_corners)
     expect_known("grid, in pixels", points, nonfinite)
-    S = locate(U.shape[:-1], points, get_kernel(MODES[mode]), padding)
+    S = locate(U.shape[:-1], points, kernel, paddings)
     return S @ U, GridSampleCache(SampleCache(U, S), slope)
 
 
@@ -514,8 +542,8 @@ def grid_sample(
     U: ArrayLike,
     grid: ArrayLike,
     *,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
+    mode: str | Kernel = "bilinear",
+    padding_mode: PaddingLike = "zeros",
     align_corners: bool = True,
     nonfinite: str = "raise",
 ) -> Array:

@@ -16,10 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from stnref.kernels import Kernel
 from stnref.nn.layer import NEEDS, Layer, Params
 from stnref.nn.linear import Linear
 from stnref.nn.sequential import prefixed, under
-from stnref.sampler import GridSampleCache, grid_sample_backward, grid_sample_forward
+from stnref.padding import PaddingLike, get_paddings
+from stnref.sampler import (
+    GridSampleCache,
+    grid_sample_backward,
+    grid_sample_forward,
+    kernel_of,
+    padding_modes,
+)
 from stnref.transforms.registry import Transform, get_transform
 from stnref.validation import AXES, Array, expect_array, expect_needs, expect_sizes
 
@@ -48,6 +56,8 @@ class SpatialTransformer:
         Size of the output in pixels, free of the input's; of volumes for "affine3d".
     transform : str or Transform
         A name for `get_transform`, or a transform of your own onto `out_shape`.
+    mode, padding_mode
+        Interpolation and padding of the sampler, see `grid_sample_forward`.
     align_corners : bool
         Corner rule of target grid and sampler, see `target_grid`.
 
@@ -69,6 +79,8 @@ class SpatialTransformer:
         out_shape: Sequence[int],
         *,
         transform: str | Transform = "affine",
+        mode: str | Kernel = "bilinear",
+        padding_mode: PaddingLike = "zeros",
         align_corners: bool = True,
     ) -> None:
         self.localisation = localisation
@@ -76,7 +88,12 @@ class SpatialTransformer:
             transform = get_transform(transform, out_shape, align_corners=align_corners)
         self.out_shape = expect_sizes("out_shape", out_shape, (2, 3))
         self.transform = transform
-        self.align_corners = align_corners
+        d, known = len(self.out_shape), padding_modes(align_corners)
+        self.sampling: dict[str, Any] = {
+            "mode": kernel_of(mode),
+            "padding_mode": get_paddings(padding_mode, d, "padding_mode", known),
+            "align_corners": align_corners,
+        }
         self.regression = Linear(n_features, transform.n_params)
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
@@ -131,7 +148,7 @@ class SpatialTransformer:
         features, localisation = self.localisation.forward(U, under("localisation", params))
         theta, regression = self.regression.forward(features, under("regression", params))
         grid, transform = self.transform.forward(theta)
-        V, sample = grid_sample_forward(U, grid, align_corners=self.align_corners)
+        V, sample = grid_sample_forward(U, grid, **self.sampling)
         return V, SpatialTransformerCache(localisation, regression, transform, sample, theta, grid)
 
     def backward(

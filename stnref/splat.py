@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.kernels import Kernel, get_kernel
-from stnref.padding import Padding, get_padding
+from stnref.padding import PaddingLike, get_paddings
 from stnref.sampler import expect_known, points_gradient
 from stnref.taps import SamplingMatrix, locate
 from stnref.validation import TARGET_AXES, Array, expect_array, expect_needs, expect_sizes
@@ -52,7 +52,7 @@ def splat_forward(
     shape: Sequence[int],
     *,
     kernel: str | Kernel = "linear",
-    padding: str | Padding = "zeros",
+    padding: PaddingLike = "zeros",
     normalize: bool = False,
     nonfinite: str = "raise",
 ) -> tuple[Array, SplatCache]:
@@ -97,7 +97,7 @@ def splat_forward(
     sizes = expect_sizes("shape", shape, (d,))
     points = expect_array("points", points, (*image.shape[:-1], d))
     expect_known("points", points, nonfinite)
-    S = locate((len(image), *sizes), points, get_kernel(kernel), get_padding(padding))
+    S = locate((len(image), *sizes), points, get_kernel(kernel), get_paddings(padding, d))
     weight = (S.T @ np.ones_like(image[..., :1]))[..., 0]
     canvas = S.T @ image
     if normalize:

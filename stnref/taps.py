@@ -57,7 +57,7 @@ class SamplingMatrix(NamedTuple):
     >>> from stnref.kernels import linear
     >>> from stnref.padding import zeros
     >>> points = np.array([[0.25, 0.0], [2.0, 0.0]]).reshape(1, 1, 2, 2)
-    >>> S = locate((1, 1, 3), points, linear(), zeros)
+    >>> S = locate((1, 1, 3), points, linear(), [zeros, zeros])
     >>> (S @ np.array([8.0, 4.0, 5.0]).reshape(1, 1, 3, 1)).ravel().tolist()
     [7.0, 5.0]
     >>> (S.T @ np.array([1.0, 10.0]).reshape(1, 1, 2, 1)).ravel().tolist()
@@ -135,7 +135,7 @@ class Transposed(NamedTuple):
 
 
 def locate(
-    in_shape: Sequence[int], points: Array, kernel: Kernel, padding: Padding
+    in_shape: Sequence[int], points: Array, kernel: Kernel, paddings: Sequence[Padding]
 ) -> SamplingMatrix:
     """Find the pixels that each sample reads. Here (x, y) becomes (row, column).
 
@@ -146,7 +146,7 @@ def locate(
     points : (B, H', W', 2) or (B, D', H', W', 3)
         In pixels, last axis (x, y) or (x, y, z). A sample that is not finite reads nothing.
     kernel : Kernel
-    padding : Padding
+    paddings : for each of x, y (and z), Padding
 
     Returns
     -------
@@ -160,7 +160,7 @@ def locate(
     --------
     >>> from stnref.kernels import linear
     >>> from stnref.padding import border
-    >>> S = locate((1, 2, 3), np.array([2.25, 0.5]).reshape(1, 1, 1, 2), linear(), border)
+    >>> S = locate((1, 2, 3), np.array([2.25, 0.5]).reshape(1, 1, 1, 2), linear(), [border] * 2)
     >>> [taps.ravel().tolist() for taps in S.pixel]  # columns 2 and 2, rows 0 and 1 of three
     [[2, 2], [0, 3]]
     """
@@ -168,7 +168,8 @@ def locate(
     finite = np.isfinite(points).all(axis=-1).ravel()  # (P,)
     pixel, outside, fraction = [], [], []
     stride = 1  # from a pixel's number to the next one's along the axis
-    for x, n in zip(points.reshape(-1, len(sizes)).T, sizes[::-1], strict=True):  # x: (P,)
+    coordinates = points.reshape(-1, len(sizes)).T  # (d, P)
+    for x, n, padding in zip(coordinates, sizes[::-1], paddings, strict=True):
         x = np.where(finite, x, 0)
         cell = np.floor(x.real)
         if kernel.support % 1:  # an odd number of taps is about the nearest pixel

@@ -83,7 +83,7 @@ def cases(
     Parameters
     ----------
     kernel : "nearest", "linear", "cubic" or "bspline3"
-    padding : "zeros", "border", "reflection_centres" or "reflection_edges"
+    padding : "zeros", "border", "reflection_centres", "reflection_edges" or "wrap"
     dtype : float32 or float64
 
     Returns
@@ -103,7 +103,7 @@ def cases(
     ('an output of one pixel', (2, 1, 1, 2))
     """
     expect_choice("kernel", kernel, loops.KERNELS)
-    expect_choice("padding", padding, ("zeros", "border", *loops.FOLDS))
+    expect_choice("padding", padding, loops.PADDINGS)
     solved = _solve_all(kernel, padding)
     return {
         name: Case(case.note, *(array.astype(dtype) for array in case[1:]))
@@ -116,7 +116,7 @@ def _solve_all(kernel: str, padding: str) -> dict[str, Case]:
     """Solve every problem once, in float64; the callers get copies."""
     solved = {}
     for name, (note, size, points) in _problems().items():
-        if name == "huge coordinates" and padding in loops.FOLDS:
+        if name == "huge coordinates" and padding not in ("zeros", "border"):
             continue  # two lattice points that far out are one float
         solved[name] = _solve(note, size, points, kernel, padding)
     return solved

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stnref import affine_grid, kink_report, sample_forward, target_grid, unnormalize_forward
+from stnref.padding import PADDINGS, PaddingLike
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -41,9 +42,14 @@ def test_where_and_how_far() -> None:
         ("border", [2.3, 0.7, 0.8, 3.4]),  # to 0, 0, 4 and 4
         ("reflection_centres", [0.3, 0.3, 0.2, 0.4]),  # to -2, -1, 5 and 7
         ("reflection_edges", [0.3, 0.3, 0.2, 0.4]),
+        ("wrap", [0.3, 0.3, 0.2, 0.4]),
+        (("zeros", "border"), [1.3, 0.3, 0.2, 2.4]),
+        (("border", "zeros"), [2.3, 0.7, 0.8, 3.4]),
     ],
 )
-def test_how_far_the_lines_go_on_depends_on_the_padding(padding: str, outside: list[float]) -> None:
+def test_how_far_the_lines_go_on_depends_on_the_padding(
+    padding: PaddingLike, outside: list[float]
+) -> None:
     inside = [0.0, 0.3, 1.5, 3.9]
     x = np.array([*inside, -2.3, -0.7, 4.8, 7.4])
     points = np.stack([x, np.full(8, 0.5)], axis=-1).reshape(1, 1, 8, 2)
@@ -52,7 +58,7 @@ def test_how_far_the_lines_go_on_depends_on_the_padding(padding: str, outside: l
     np.testing.assert_allclose(report.distance[0, 0, :, 0], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("padding", ["zeros", "border", "reflection_centres", "reflection_edges"])
+@pytest.mark.parametrize("padding", PADDINGS)
 def test_between_the_lines_the_map_does_not_bend(padding: str) -> None:
     """Along x it is linear over the stretch that the distance promises, up to the line."""
     rng = np.random.default_rng(0)
@@ -68,7 +74,7 @@ def test_between_the_lines_the_map_does_not_bend(padding: str) -> None:
 
 def test_an_unknown_padding_is_refused() -> None:
     with pytest.raises(ValueError, match="padding: expected one of"):
-        kink_report(np.zeros((1, 2, 2, 2)), (4, 5), padding="wrap")
+        kink_report(np.zeros((1, 2, 2, 2)), (4, 5), padding="mirror")
 
 
 def test_the_tolerance() -> None:

@@ -15,6 +15,7 @@ from stnref import (
     splat_backward,
     splat_forward,
 )
+from stnref.padding import PADDINGS
 
 U_ROW = np.array([3, 5, 4, 9]).reshape(1, 1, 4, 1)
 ONE = np.ones((1, 1, 1, 1), dtype=int)
@@ -110,7 +111,6 @@ def test_affine_backward_is_the_symbolic_derivative() -> None:
 
 
 KERNELS = list(loops.KERNELS)
-PADDINGS = ["zeros", "border", "reflection_centres", "reflection_edges"]
 FAR_CELLS = [
     (Fraction(1, 3), Fraction(3, 7)),  # inside
     (Fraction(-1, 3), Fraction(5, 4)),  # between the border and one pixel beyond

@@ -3,6 +3,8 @@
 Against the loops see test_loops; purity, memory order and precision: test_properties.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,8 @@ from stnref import (
     target_grid,
     unnormalize_forward,
 )
+from stnref.kernels import bspline3
+from stnref.padding import reflection_edges, zeros
 
 
 @pytest.fixture
@@ -148,3 +152,45 @@ def test_a_non_finite_coordinate_can_be_taken_as_outside(bad: float) -> None:
     np.testing.assert_array_equal(dpoints[0, 0, 1:], 0)
     grid = np.array([bad, 0.0]).reshape(1, 1, 1, 2)
     assert grid_sample(ROW, grid, nonfinite="outside").item() == 0
+
+
+@pytest.mark.parametrize(("align_corners", "period"), [(False, 2.0), (True, 2 * 5 / 4)])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_wrap_has_a_period_of_n_pixels(
+    mode: str, align_corners: bool, period: float, rng: np.random.Generator
+) -> None:
+    U, grid = rng.standard_normal((2, 4, 5, 3)), rng.uniform(-1, 1, (2, 3, 6, 2))
+    options = {"mode": mode, "padding_mode": "wrap", "align_corners": align_corners}
+    V, cache = grid_sample_forward(U, grid, **options)
+    for turns in (-3, 1):
+        again, further = grid_sample_forward(U, grid + [turns * period, 0], **options)
+        np.testing.assert_allclose(again, V, atol=1e-12)
+        for one, other in zip(
+            grid_sample_backward(V, cache), grid_sample_backward(V, further), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_grid_sample_takes_kernels_and_paddings_of_ones_own(rng: np.random.Generator) -> None:
+    U, grid = rng.standard_normal((2, 4, 5, 3)), rng.uniform(-2, 2, (2, 3, 6, 2))
+    points, _ = unnormalize_forward(grid, (4, 5))
+    V = grid_sample(U, grid, mode=bspline3(), padding_mode=[reflection_edges, "zeros"])
+    expected, _ = sample_forward(U, points, kernel="bspline3", padding=[reflection_edges, zeros])
+    np.testing.assert_array_equal(V, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"mode": "linear"},
+            "mode: expected one of 'nearest', .*, got 'linear'",
+        ),
+        ({"padding_mode": "reflection_edges"}, "padding_mode: expected one of .*, 'wrap', got"),
+        ({"padding_mode": ("wrap", "x")}, "padding_mode: expected one of .*, got 'x'"),
+        ({"padding_mode": ["wrap"]}, "padding_mode: expected one, or one for each of xy, got 1"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        grid_sample(ROW, _points((0, 0)), **options)

@@ -15,10 +15,10 @@ from stnref import (
     target_grid,
 )
 from stnref.kernels import Kernel
+from stnref.padding import PADDINGS
 
 H = 1e-100
 KERNELS = ["nearest", "linear", "cubic", "bspline3"]
-PADDINGS = ["zeros", "border", "reflection_centres", "reflection_edges"]
 ALL = pytest.mark.parametrize("d", [2, 3], ids=["2-D", "3-D"])
 W = np.pi / 2
 COS2 = Kernel(

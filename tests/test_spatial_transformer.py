@@ -1,9 +1,14 @@
 """The module: identity at the start, both terms of dU, deep in a network, shared."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import stnref
 from stnref import SpatialTransformer, check_gradients, get_transform, nn, target_grid
+from stnref.kernels import bspline3
+from stnref.padding import border
 from stnref.sampler import grid_sample_backward
 from stnref.transforms import TRANSFORMS
 
@@ -13,9 +18,11 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def _module(transform: str = "affine", out_shape: tuple[int, int] = (3, 6)) -> SpatialTransformer:
+def _module(
+    transform: str = "affine", out_shape: tuple[int, int] = (3, 6), **options: Any
+) -> SpatialTransformer:
     localisation = nn.Sequential(flatten=nn.Flatten(), fc=nn.Linear(40, 3), tanh=nn.Tanh())
-    return SpatialTransformer(localisation, 3, out_shape, transform=transform)
+    return SpatialTransformer(localisation, 3, out_shape, transform=transform, **options)
 
 
 def _moved(module: SpatialTransformer, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -41,11 +48,19 @@ def test_theta_is_predicted_for_each_picture(rng: np.random.Generator) -> None:
     assert np.abs(cache.theta[0] - cache.theta[1]).min() > 1e-4
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize(
+    ("transform", "options"),
+    [
+        *((name, {}) for name in TRANSFORMS),
+        ("affine", {"align_corners": False}),
+        ("affine", {"mode": "bicubic", "padding_mode": "wrap"}),
+        ("rigid", {"mode": bspline3(), "padding_mode": ("wrap", border), "align_corners": False}),
+    ],
+)
 def test_gradients_to_the_input_and_to_all_parameters(
-    transform: str, rng: np.random.Generator
+    transform: str, options: dict[str, Any], rng: np.random.Generator
 ) -> None:
-    module = _module(transform)
+    module = _module(transform, **options)
     params = _moved(module, rng)
     names = list(params)
 
@@ -115,6 +130,17 @@ def test_deep_in_a_network_on_feature_maps(rng: np.random.Generator) -> None:
 
     report = check_gradients(forward, backward, [params["conv.W"]], names=["W"])
     assert report.ok, str(report)
+
+
+def test_the_sampler_has_the_modules_options(rng: np.random.Generator) -> None:
+    options = {"mode": "nearest", "padding_mode": ("wrap", "border"), "align_corners": False}
+    module = _module("translation", **options)
+    U = rng.standard_normal((2, 4, 5, 2))
+    V, cache = module.forward(U, _moved(module, rng))
+    np.testing.assert_array_equal(V, stnref.grid_sample(U, cache.grid, **options))
+    assert (V != stnref.grid_sample(U, cache.grid)).any()
+    with pytest.raises(ValueError, match="padding_mode: expected one of"):
+        _module(padding_mode="mirror")
 
 
 def test_the_output_size_is_free_of_the_inputs(rng: np.random.Generator) -> None:

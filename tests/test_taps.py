@@ -5,7 +5,7 @@ import pytest
 
 from stnref import sample_backward, sample_forward, taps
 from stnref.kernels import KERNELS, get_kernel
-from stnref.padding import PADDINGS, get_padding
+from stnref.padding import PADDINGS
 from stnref.taps import SamplingMatrix, locate
 
 ROW = np.array([3.0, 5, 4, 9]).reshape(1, 1, 4, 1)
@@ -19,7 +19,7 @@ def _case(kernel: str, padding: str, d: int) -> SamplingMatrix:
     rng = np.random.default_rng(d)
     in_shape, out_shape = ((3, 4), (2, 5)) if d == 2 else ((2, 3, 4), (1, 2, 3))
     points = rng.uniform(-2, 5, (2, *out_shape, d))
-    return locate((2, *in_shape), points, get_kernel(kernel), get_padding(padding))
+    return locate((2, *in_shape), points, get_kernel(kernel), [PADDINGS[padding]] * d)
 
 
 def _dense(S: SamplingMatrix) -> np.ndarray:
@@ -31,7 +31,7 @@ def _dense(S: SamplingMatrix) -> np.ndarray:
 def test_its_entries_are_the_weights_on_each_pictures_own_pixels() -> None:
     """S, S_x and S_xy of the linear kernel, by their definition."""
     points = np.random.default_rng(0).uniform(-1, 4, (2, 2, 5, 2))
-    S = locate((2, 3, 4), points, get_kernel("linear"), get_padding("zeros"))
+    S = locate((2, 3, 4), points, get_kernel("linear"), [PADDINGS["zeros"]] * 2)
     expected = np.zeros((3, 2, 2, 5, 2, 3, 4))
     for b, i, j, n, m in np.ndindex(2, 2, 5, 3, 4):
         (k_x, dk_x), (k_y, dk_y) = (

@@ -56,7 +56,7 @@ def test_in_normalised_coordinates(align_corners: bool) -> None:
     ("options", "message"),
     [
         ({"kernel": "lanczos"}, "kernel: expected one of 'nearest', 'linear', 'cubic', 'bsp"),
-        ({"padding": "wrap"}, "padding: expected one of 'zeros', 'border', 'reflection_cent"),
+        ({"padding": "mirror"}, "padding: expected one of 'zeros', 'border', 'reflection_cent"),
     ],
 )
 def test_bad_input(options: dict, message: str) -> None:

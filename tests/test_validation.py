@@ -180,9 +180,9 @@ CASES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "mode: expected one of 'nearest', 'bilinear', 'bicubic', got 'lanczos'",
     ),
     "unknown padding": (
-        lambda: stnref.grid_sample(U, GRID, padding_mode="wrap"),
+        lambda: stnref.grid_sample(U, GRID, padding_mode="mirror"),
         ValueError,
-        "padding_mode: expected one of 'zeros', 'border', 'reflection', got 'wrap'",
+        "padding_mode: expected one of 'zeros', 'border', 'reflection', 'wrap', got 'mirror'",
     ),
     "unknown kernel": (
         lambda: stnref.sample_forward(U, GRID, kernel="lanczos"),
