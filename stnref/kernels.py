@@ -16,7 +16,7 @@ x - s < m <= x + s, and no other pixel is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -235,13 +235,24 @@ def _two_pieces(k: Pieces, dk: Pieces, d2k: Pieces) -> Kernel:
 KERNELS = {"nearest": nearest, "linear": linear, "cubic": cubic, "bspline3": bspline3}
 """Kernels by name."""
 
+MODES = {"nearest": nearest, "bilinear": linear, "bicubic": cubic}
+"""Kernels by the field's names of the interpolations."""
 
-def get_kernel(kernel: str | Kernel) -> Kernel:
+
+def get_kernel(
+    kernel: str | Kernel,
+    name: str = "kernel",
+    known: Mapping[str, Callable[[], Kernel]] = KERNELS,
+) -> Kernel:
     """Return the kernel of that name, or `kernel` itself if it is one already.
 
     Parameters
     ----------
-    kernel : "nearest", "linear", "cubic", "bspline3", or a Kernel
+    kernel : str or Kernel
+    name : str
+        What the caller calls it.
+    known : mapping of str to callable
+        The names, and what makes their kernels.
 
     Returns
     -------
@@ -250,7 +261,7 @@ def get_kernel(kernel: str | Kernel) -> Kernel:
     Raises
     ------
     ValueError
-        The name is none of these, or the support is no positive integer.
+        The name is none of the known, or the support is no multiple of 1/2.
 
     Examples
     --------
@@ -260,5 +271,5 @@ def get_kernel(kernel: str | Kernel) -> Kernel:
     if isinstance(kernel, Kernel):
         expect_count("2 * kernel.support", 2 * kernel.support)
         return kernel
-    expect_choice("kernel", kernel, KERNELS)
-    return KERNELS[kernel]()
+    expect_choice(name, kernel, known)
+    return known[kernel]()

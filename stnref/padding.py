@@ -160,6 +160,27 @@ PADDINGS: dict[str, Padding] = {
 """Paddings by name."""
 
 
+def padding_modes(align_corners: bool) -> dict[str, Padding]:
+    """Return the paddings by the field's names: a reflection is about -1 and 1.
+
+    Parameters
+    ----------
+    align_corners : bool
+        True: -1 and 1 are the centres of the outer pixels; False: their outer edges.
+
+    Returns
+    -------
+    paddings : dict of str to Padding
+
+    Examples
+    --------
+    >>> padding_modes(align_corners=False)["reflection"].__name__
+    'reflection_edges'
+    """
+    reflection = reflection_centres if align_corners else reflection_edges
+    return {"zeros": zeros, "border": border, "reflection": reflection, "wrap": wrap}
+
+
 def get_paddings(
     padding: PaddingLike,
     d: int,

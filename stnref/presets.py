@@ -13,13 +13,20 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnref.padding import Padding, border, reflection_centres, reflection_edges, wrap, zeros
+from stnref.kernels import MODES
+from stnref.padding import (
+    Padding,
+    border,
+    padding_modes,
+    reflection_centres,
+    reflection_edges,
+    wrap,
+    zeros,
+)
 from stnref.sampler import (
-    MODES,
     GridSampleCache,
     expect_map_and_points,
     grid_sample_backward,
-    padding_modes,
     sample_forward,
 )
 from stnref.validation import Array, expect_choice
@@ -151,7 +158,7 @@ def pytorch_grid_sample_forward(
         points, slopes = _into_the_picture(points, shape, padding_mode, align_corners)
     if mode == "nearest":
         points = np.rint(points.real)
-    V, sample = sample_forward(U, points, kernel=MODES[mode], padding=padding)
+    V, sample = sample_forward(U, points, kernel=MODES[mode](), padding=padding)
     return V, GridSampleCache(sample, slope * slopes)
 
 

@@ -26,17 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.coordinates import to_pixels
-from stnref.kernels import Kernel, get_kernel
-from stnref.padding import (
-    Padding,
-    PaddingLike,
-    border,
-    get_paddings,
-    reflection_centres,
-    reflection_edges,
-    wrap,
-    zeros,
-)
+from stnref.kernels import MODES, Kernel, get_kernel
+from stnref.padding import PaddingLike, get_paddings, padding_modes
 from stnref.taps import SamplingMatrix, locate
 from stnref.validation import (
     TARGET_AXES,
@@ -361,57 +352,6 @@ class GridSampleCache(NamedTuple):
     slope: Array
 
 
-MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
-"""The field's names of the interpolations, and our kernels."""
-
-
-def padding_modes(align_corners: bool) -> dict[str, Padding]:
-    """Return the field's names of the paddings; the corner rule says what a reflection is about.
-
-    Parameters
-    ----------
-    align_corners : bool
-
-    Returns
-    -------
-    paddings : dict of str to Padding
-
-    Examples
-    --------
-    >>> padding_modes(align_corners=False)["reflection"].__name__
-    'reflection_edges'
-    """
-    reflection = reflection_centres if align_corners else reflection_edges
-    return {"zeros": zeros, "border": border, "reflection": reflection, "wrap": wrap}
-
-
-def kernel_of(mode: str | Kernel) -> Kernel:
-    """Return the kernel that the field's name means, or `mode` itself if it is one already.
-
-    Parameters
-    ----------
-    mode : "nearest", "bilinear" or "bicubic", or a Kernel
-
-    Returns
-    -------
-    kernel : Kernel
-
-    Raises
-    ------
-    ValueError
-        The name is none of these.
-
-    Examples
-    --------
-    >>> kernel_of("bicubic").support
-    2
-    """
-    if isinstance(mode, Kernel):
-        return get_kernel(mode)
-    expect_choice("mode", mode, MODES)
-    return get_kernel(MODES[mode])
-
-
 def grid_sample_forward(
     U: ArrayLike,
     grid: ArrayLike,
@@ -459,7 +399,7 @@ def grid_sample_forward(
     5.25
     """
     U, grid = expect_map_and_points(U, "grid", grid)
-    kernel = kernel_of(mode)
+    kernel = get_kernel(mode, "mode", MODES)
     known = padding_modes(align_corners)
     paddings = get_paddings(padding_mode, U.ndim - 2, "padding_mode", known)
     expect_known("grid", grid, nonfinite)

@@ -16,18 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from stnref.kernels import Kernel
+from stnref.kernels import MODES, Kernel, get_kernel
 from stnref.nn.layer import NEEDS, Layer, Params
 from stnref.nn.linear import Linear
 from stnref.nn.sequential import prefixed, under
-from stnref.padding import PaddingLike, get_paddings
-from stnref.sampler import (
-    GridSampleCache,
-    grid_sample_backward,
-    grid_sample_forward,
-    kernel_of,
-    padding_modes,
-)
+from stnref.padding import PaddingLike, get_paddings, padding_modes
+from stnref.sampler import GridSampleCache, grid_sample_backward, grid_sample_forward
 from stnref.transforms.registry import Transform, get_transform
 from stnref.validation import AXES, Array, expect_array, expect_needs, expect_sizes
 
@@ -90,7 +84,7 @@ class SpatialTransformer:
         self.transform = transform
         d, known = len(self.out_shape), padding_modes(align_corners)
         self.sampling: dict[str, Any] = {
-            "mode": kernel_of(mode),
+            "mode": get_kernel(mode, "mode", MODES),
             "padding_mode": get_paddings(padding_mode, d, "padding_mode", known),
             "align_corners": align_corners,
         }

@@ -168,13 +168,13 @@ def locate(
     finite = np.isfinite(points).all(axis=-1).ravel()  # (P,)
     pixel, outside, fraction = [], [], []
     stride = 1  # from a pixel's number to the next one's along the axis
-    coordinates = points.reshape(-1, len(sizes)).T  # (d, P)
-    for x, n, padding in zip(coordinates, sizes[::-1], paddings, strict=True):
+    # For x, y (and z): the coordinate of each sample, (P,), and the axis's pixels and padding.
+    for x, n, pad in zip(points.reshape(-1, len(sizes)).T, sizes[::-1], paddings, strict=True):
         x = np.where(finite, x, 0)
         cell = np.floor(x.real)
         if kernel.support % 1:  # an odd number of taps is about the nearest pixel
             cell += x.real - cell >= 0.5
-        m, inside = padding(cell + _offsets(kernel).astype(cell.dtype), n)  # (taps, P)
+        m, inside = pad(cell + _offsets(kernel).astype(cell.dtype), n)  # (taps, P)
         pixel.append(m * stride)
         outside.append(~(inside & finite))
         fraction.append(x - cell)
