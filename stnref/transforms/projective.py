@@ -8,7 +8,8 @@ A point with Z > 0 lies in front of the viewer. Z = 0 is the horizon, where the 
 beyond it lies what is behind the viewer, and the formula would show it upside down. Points
 with Z <= ``HORIZON`` times the largest entry of theta's third row are *hidden*: they are sent
 to (``FAR``, ``FAR``), so that zeros padding reads 0 there, and they have no gradient. A net
-that tilts the plane too far thus goes on training on the points that are left. Derivation:
+that tilts the plane too far thus goes on training on the points that are left. Who wants the
+plain quotient, as others compute it, says ``horizon="ignore"``. Derivation:
 ``docs/derivations/transforms.md``, equations T1 to T5.
 """
 
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_choice
 
 HORIZON = 1e-4
 """A point is hidden if Z is at most this much of the largest entry of theta's third row."""
@@ -36,7 +37,9 @@ class ProjectiveGridCache(NamedTuple):
     inverse_Z: Array  # (B, H', W', 1); 0 where the point is hidden
 
 
-def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, ProjectiveGridCache]:
+def projective_grid_forward(
+    theta: ArrayLike, G: ArrayLike, *, horizon: str = "hide"
+) -> tuple[Array, ProjectiveGridCache]:
     """x = X / Z, y = Y / Z, with (X, Y, Z) = theta (x, y, 1) for each point of G (T1).
 
     Parameters
@@ -46,23 +49,29 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
         one turns front into back, so keep theta's last entry positive.
     G : (H', W', 2)
         Target grid, normalised; see `target_grid`. It is cast to theta's precision.
+    horizon : "hide" or "ignore"
+        Whether points on and behind the horizon are hidden, or shown upside down by the plain
+        quotient, as OpenCV, Keras and kornia do; then theta and -theta are the same.
 
     Returns
     -------
     grid : (B, H', W', 2)
-        Sampling grid, normalised, in theta's dtype; hidden points are at (FAR, FAR).
+        Sampling grid, normalised, in theta's dtype; hidden points are at (FAR, FAR). Those with
+        Z = 0 exactly always are: the quotient does not exist.
     cache : ProjectiveGridCache
 
     Raises
     ------
     TypeError, ValueError
-        A dtype or a shape does not fit.
+        A dtype or a shape does not fit, or `horizon` is neither.
 
     Notes
     -----
-    Which points are hidden (T5) is asked of the real part. Near the horizon the grid leaves every
-    picture, so with zeros padding the rule changes the output smoothly; with the other
-    paddings hidden points read a pixel of the border or of a reflection, without a gradient.
+    "hide" is the default because a net that tilts the plane too far would otherwise be trained on
+    what lies behind the viewer. Which points are hidden (T5) is asked of the real part. Near the
+    horizon the grid leaves every picture, so with zeros padding the rule changes the output
+    smoothly; with the other paddings hidden points read a pixel of the border or of a reflection,
+    without a gradient.
 
     Examples
     --------
@@ -71,13 +80,17 @@ def projective_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, Proj
     >>> projective_grid_forward(tilt, target_grid((2, 2)))[0][0, 0].tolist()
     [[-2.0, -2.0], [2.0, -2.0]]
     """
+    expect_choice("horizon", horizon, ("hide", "ignore"))
     theta = expect_array("theta", theta, ("B", 3, 3))
     G = expect_array("G", G, ("H'", "W'", 2)).astype(theta.real.dtype)
     basis = np.concatenate([G, np.ones_like(G[..., :1])], axis=-1)  # (H', W', 3): (x, y, 1)
     XYZ = _project(theta, basis)
     XY, Z = XYZ[..., :2], XYZ[..., 2:]
-    size = np.abs(theta[:, 2].real).max(axis=-1).reshape(-1, 1, 1, 1)
-    hidden = Z.real <= HORIZON * size  # (B, H', W', 1), T5; a NaN is not, and is found later
+    if horizon == "hide":
+        size = np.abs(theta[:, 2].real).max(axis=-1).reshape(-1, 1, 1, 1)
+        hidden = Z.real <= HORIZON * size  # (B, H', W', 1), T5; a NaN is not, and is found later
+    else:
+        hidden = Z.real == 0
     inverse_Z = np.where(hidden, 0, 1 / np.where(hidden, 1, Z))
     grid = np.where(hidden, FAR, XY * inverse_Z)  # (B, H', W', 2), T1
     return grid, ProjectiveGridCache(basis, grid, inverse_Z)

@@ -137,13 +137,13 @@ _MATRICES: Mapping[str, tuple[tuple[int, ...], Pair]] = {
 """Of each family the identity parameters, and the pair that makes the matrix."""
 
 
-def _matrix_transform(name: str, G: Array) -> Transform:
+def _matrix_transform(name: str, G: Array, **options: Any) -> Transform:
     """A matrix from the parameters, then its grid."""
     identity, matrix = _MATRICES[name]
     room, grid = (
         (projective, "projective_grid") if name == "projective" else (affine, "affine_grid")
     )
-    return chain(identity, matrix, pair_of(vars(room), grid, G=G))
+    return chain(identity, matrix, pair_of(vars(room), grid, G=G, **options))
 
 
 # -------------------------------------------------------------------------- control points
@@ -180,6 +180,9 @@ def _control_point_transform(points: Array, B: Array, G: Array) -> Transform:
 
 _SPLINES: Mapping[str, Callable[..., Transform]] = {"tps": _tps, "bspline": _bspline}
 
+_TAKES_OPTIONS = {**_SPLINES, "projective": projective.projective_grid_forward}
+"""The functions whose keyword-only arguments are the options of a transform."""
+
 TRANSFORMS_3D = ("affine3d",)
 """Names that `get_transform` knows, of transforms onto volumes."""
 
@@ -214,7 +217,8 @@ def get_transform(
         Corner rule of the target grid, see `target_grid`.
     **options
         "tps" takes ``control_shape=(4, 4)``, see `regular_points`, and ``stiffness=0.0``, see
-        `thin_plate_basis`; "bspline" takes ``control_shape=(4, 4)``, see `bspline_points`.
+        `thin_plate_basis`; "bspline" takes ``control_shape=(4, 4)``, see `bspline_points`;
+        "projective" takes ``horizon="hide"``, see `projective_grid_forward`.
 
     Returns
     -------
@@ -237,7 +241,7 @@ def get_transform(
     12
     """
     expect_choice("name", name, (*TRANSFORMS, *TRANSFORMS_3D))
-    known = getfullargspec(_SPLINES[name]).kwonlyargs if name in _SPLINES else []
+    known = getfullargspec(_TAKES_OPTIONS[name]).kwonlyargs if name in _TAKES_OPTIONS else []
     for option in options:
         if option not in known:
             expected = " or ".join(repr(k) for k in known) or "none"
@@ -246,4 +250,4 @@ def get_transform(
     G = target_grid(expect_sizes("out_shape", out_shape, (axes,)), align_corners=align_corners)
     if name in _SPLINES:
         return _SPLINES[name](G, **options)
-    return _matrix_transform(name, G)
+    return _matrix_transform(name, G, **options)

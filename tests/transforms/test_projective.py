@@ -207,3 +207,71 @@ def test_bad_shapes() -> None:
         projective_grid_backward(G, cache)
     with pytest.raises(ValueError, match=r"theta_dot: expected shape \(1, 3, 3\), got"):
         projective_grid_jvp(np.eye(3), cache)
+
+
+class TestThePlainQuotient:
+    """horizon="ignore", as OpenCV, Keras and kornia have it."""
+
+    def test_what_lies_behind_is_upside_down(self) -> None:
+        """With Z = 1 + 2 y the first row, y = -1, has Z = -1."""
+        grid, _ = projective_grid_forward(_tilted(2.0), G, horizon="ignore")
+        np.testing.assert_array_equal(grid[0, 0], -G[0])
+        np.testing.assert_array_equal(grid[0, 1:], _grid(_tilted(2.0))[0, 1:])
+
+    def test_theta_and_minus_theta_are_the_same(self, rng: np.random.Generator) -> None:
+        theta = _tilted(2.0) + 0.1 * rng.standard_normal((2, 3, 3))
+        one, other = (
+            projective_grid_forward(sign * theta, G, horizon="ignore")[0] for sign in (1, -1)
+        )
+        np.testing.assert_array_equal(one, other)
+        assert (_grid(-_near_identity(rng)) == FAR).all()  # where points behind are hidden
+
+    def test_on_the_horizon_there_is_no_quotient(self) -> None:
+        grid, cache = projective_grid_forward(_tilted(1.0), G, horizon="ignore")
+        np.testing.assert_array_equal(grid[0, 0], FAR)
+        dgrid = np.zeros_like(grid)
+        dgrid[:, 0] = 1e30
+        np.testing.assert_array_equal(projective_grid_backward(dgrid, cache), 0)
+
+    @pytest.mark.parametrize("slope", [0.4, 2.5, 5.0])
+    def test_gradients(self, slope: float, rng: np.random.Generator) -> None:
+        report = check_gradients(
+            lambda theta: projective_grid_forward(theta, G, horizon="ignore"),
+            projective_grid_backward,
+            [_tilted(slope) + 0.1 * rng.standard_normal((2, 3, 3))],
+            jvp=projective_grid_jvp,
+        )
+        assert report.ok, str(report)
+
+    def test_the_points_of_kerass_own_test(self) -> None:
+        """Of 50 x 50 pixels 1,480 lie on or behind the horizon; Keras takes the quotient there.
+
+        The points are those that Keras draws in its test of `ops.image.perspective_transform`.
+        """
+        source = [[0.5428782, 0.8328936], [0.1250889, 0.129783], [0.5568184, 0.9463786]]
+        target = [[0.6066893, 0.9304486], [0.8369278, 0.9954837], [0.0225686, 0.1128581]]
+        source, target = [*source, [0.4149978, 0.3269421]], [*target, [0.6094677, 0.8205764]]
+        rows = []
+        for (x, y), (u, v) in zip(target, source, strict=True):
+            rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        a = np.linalg.solve(rows, np.ravel(source))
+        y, x = np.mgrid[0:50, 0:50].astype(float)
+        Z = a[6] * x + a[7] * y + 1
+        quotient = [(a[0] * x + a[1] * y + a[2]) / Z, (a[3] * x + a[4] * y + a[5]) / Z]
+        theta, pixels = np.append(a, 1).reshape(1, 3, 3), np.stack([x, y], axis=-1)
+        assert (_grid(theta, pixels)[0] == FAR).all(axis=-1).sum() == 1480
+        grid, _ = projective_grid_forward(theta, pixels, horizon="ignore")
+        np.testing.assert_allclose(grid[0], np.stack(quotient, axis=-1), rtol=1e-9)
+
+    def test_the_transform_of_that_name_has_the_option(self, rng: np.random.Generator) -> None:
+        params = rng.standard_normal((2, 8))
+        shown = get_transform("projective", (3, 4), horizon="ignore").forward(params)[0]
+        hidden = get_transform("projective", (3, 4)).forward(params)[0]
+        away = (hidden == FAR).all(axis=-1)
+        assert 0 < away.sum() < away.size
+        np.testing.assert_array_equal(shown[~away], hidden[~away])
+        assert (np.abs(shown[away]) < FAR).all()
+
+    def test_another_word_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="horizon: expected one of 'hide', 'ignore', got 'x'"):
+            projective_grid_forward(np.eye(3)[None], G, horizon="x")
