@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from stnref import affine_grid, kink_report, sample_forward, target_grid, unnormalize_forward
+from stnref import (
+    affine_grid,
+    kink_report,
+    sample_backward,
+    sample_forward,
+    target_grid,
+    unnormalize_forward,
+)
+from stnref.kinks import outside_report
 from stnref.padding import PADDINGS, PaddingLike
 
 
@@ -99,3 +107,75 @@ def test_volumes() -> None:
 def test_bad_input(points: np.ndarray, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kink_report(points, shape)
+
+
+class TestOutside:
+    def test_how_many_how_far_and_in_which_picture(self) -> None:
+        """Of 4 x 5 pixels: x to 4, y to 3."""
+        points = np.array(
+            [[[0, 0], [4, 3], [4.75, 3.75]], [[5, 0], [2, -3], [7.5, 9]]], dtype=np.float32
+        ).reshape(2, 1, 3, 2)
+        report = outside_report(points, (4, 5))
+        np.testing.assert_array_equal(report.distance[:, 0], [[0, 0, 0.75], [1, 3, 6]])
+        assert report.distance.dtype == np.float32
+        assert (report.n_outside, report.n_samples) == (3, 6)
+        assert report.share.tolist() == [0, 1]
+        assert str(report) == (
+            "3 of 6 samples lie outside of the map, up to 6.0 pixels off; "
+            "the most, 100%, in picture 1"
+        )
+        assert outside_report(points, (4, 5), margin=0.5).share.tolist() == [1 / 3, 1]
+
+    def test_what_it_counts_has_neither_value_nor_gradient(self) -> None:
+        rng = np.random.default_rng(0)
+        U, points = rng.uniform(1, 2, (2, 4, 5, 1)), rng.uniform(-3, 7, (2, 6, 7, 2))
+        V, cache = sample_forward(U, points)
+        outside = outside_report(points, (4, 5)).distance >= 1
+        assert 0 < outside.sum() < outside.size
+        np.testing.assert_array_equal(V[..., 0] == 0, outside)
+        _, dpoints = sample_backward(np.ones_like(V), cache)
+        np.testing.assert_array_equal(dpoints[outside], 0)
+
+    def test_volumes_and_coordinates_that_are_not_finite(self) -> None:
+        points = np.zeros((1, 1, 1, 4, 3))
+        points[0, 0, 0, 1:, 2] = np.nan, np.inf, -np.inf
+        report = outside_report(points, (2, 3, 4))
+        assert report.distance.ravel().tolist() == [0, np.inf, np.inf, np.inf]
+        assert report.n_outside == 3
+
+    @pytest.mark.parametrize("shape", [(28, 28), (5, 40), (4, 4), (6, 7, 8)])
+    @pytest.mark.parametrize("align_corners", [True, False])
+    def test_a_grid_of_pixels_is_recognised(
+        self, align_corners: bool, shape: tuple[int, ...]
+    ) -> None:
+        pixels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")[::-1], axis=-1)
+        points, _ = unnormalize_forward(pixels[None] * 1.0, shape, align_corners=align_corners)
+        report = outside_report(points, shape)
+        assert report.pixels_for_normalised
+        assert str(report).endswith(
+            "Was the grid in pixels? A normalised one lies in [-1, 1]: use `normalize`"
+        )
+
+    @pytest.mark.parametrize(
+        "theta",
+        [
+            [[1, 0, 0], [0, 1, 0]],
+            [[1, 0, 3], [0, 1, 3]],
+            [[1, 0, -9], [0, 1, 0]],
+            [[4, 0, 0], [0, 4, 0]],  # far too small, but about the middle
+        ],
+        ids=["identity", "far to one side", "far to the other", "zoomed out"],
+    )
+    def test_other_grids_are_not(self, theta: list[list[float]]) -> None:
+        grid = affine_grid(np.array([theta], dtype=float), target_grid((28, 28)))
+        points, _ = unnormalize_forward(grid, (28, 28))
+        assert not outside_report(points, (28, 28)).pixels_for_normalised
+
+    def test_of_nothing(self) -> None:
+        for points in (np.zeros((0, 2, 3, 2)), np.zeros((2, 0, 3, 2))):
+            report = outside_report(points, (4, 5))
+            assert str(report) == "0 of 0 samples lie outside of the map"
+
+    def test_bad_input(self) -> None:
+        with pytest.raises(ValueError, match=r"points: expected shape \(B, H', W', 2\)"):
+            outside_report(np.zeros((1, 2, 3)), (4, 5))
