@@ -76,6 +76,7 @@ if _typing.TYPE_CHECKING:  # what `__getattr__` finds
     from stnref import diagnosis as diagnosis
     from stnref import experiments as experiments
     from stnref import files as files
+    from stnref import filled as filled
     from stnref import gradcheck as gradcheck
     from stnref import kernels as kernels
     from stnref import kinks as kinks

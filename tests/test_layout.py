@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 # From what a user asks for down to what everything stands on; each says in its first lines what it
 # is for.
 DOWNWARDS = """
-    cli experiments checks testing viz training data
-    spatial_transformer presets splat sampler kinks taps transforms kernels padding coordinates nn
+    cli experiments checks testing viz training data spatial_transformer presets
+    filled splat sampler kinks taps transforms kernels padding coordinates nn
     loops diagnosis gradcheck pairs validation files
 """
 ROOMS = DOWNWARDS.split()
