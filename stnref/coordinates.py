@@ -22,13 +22,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from stnref.validation import Array, expect_array, expect_count, expect_sizes
+from stnref.validation import (
+    Array,
+    expect_array,
+    expect_count,
+    expect_dtype,
+    expect_flag,
+    expect_sizes,
+)
 
 
 def _extent(sizes: Sequence[int], align_corners: bool) -> NDArray[np.int64]:
     """Pixels that the normalised interval of length 2 covers along each axis: d."""
     n = np.asarray(sizes)
-    return n - 1 if align_corners else n
+    return n - 1 if expect_flag("align_corners", align_corners) else n
 
 
 def target_grid(
@@ -52,8 +59,9 @@ def target_grid(
 
     Raises
     ------
-    ValueError
-        `shape` is not two or three positive integers.
+    TypeError, ValueError
+        `shape` is not two or three positive integers, `dtype` another one, or `align_corners`
+        neither True nor False.
 
     Notes
     -----
@@ -97,8 +105,8 @@ def supersampled_grid(
 
     Raises
     ------
-    ValueError
-        `shape` is not two or three positive integers, or `factor` is none.
+    TypeError, ValueError
+        As `target_grid`, or `factor` is no positive integer.
 
     Examples
     --------
@@ -107,6 +115,7 @@ def supersampled_grid(
     """
     sizes = expect_sizes("shape", shape, (2, 3))
     factor = expect_count("factor", factor)
+    dtype = expect_dtype("dtype", dtype)
     axes = []
     for n, d in zip(sizes, _extent(sizes, align_corners), strict=True):
         i = (np.arange(n * factor) + 0.5) / factor - 0.5  # in output pixels

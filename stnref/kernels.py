@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from stnref.validation import Array, expect_choice, expect_count
+from stnref.validation import Array, expect_choice, expect_count, expect_number
 
 
 class Kernel(NamedTuple):
@@ -156,6 +156,11 @@ def cubic(a: float = -0.75) -> Kernel:
     -------
     kernel : Kernel
 
+    Raises
+    ------
+    ValueError
+        `a` is not finite.
+
     Notes
     -----
     k = (a+2)|t|^3 - (a+3)|t|^2 + 1 for |t| <= 1 and a(|t|^3 - 5|t|^2 + 8|t| - 4) for 1 < |t| < 2
@@ -167,6 +172,7 @@ def cubic(a: float = -0.75) -> Kernel:
     >>> cubic().k(np.array([1.5, 0.5, -0.5, -1.5])).tolist()
     [-0.09375, 0.59375, 0.59375, -0.09375]
     """
+    a = expect_number("a", a)
     return _two_pieces(  # S13
         k=(
             lambda s: ((a + 2) * s - (a + 3)) * s * s + 1,

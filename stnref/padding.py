@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.validation import Array, expect_choice
+from stnref.validation import Array, expect_choice, expect_flag
 
 Padding: TypeAlias = Callable[[Array, int], tuple[NDArray[np.intp], NDArray[np.bool_]]]
 
@@ -172,12 +172,18 @@ def padding_modes(align_corners: bool) -> dict[str, Padding]:
     -------
     paddings : dict of str to Padding
 
+    Raises
+    ------
+    TypeError
+        `align_corners` is neither True nor False.
+
     Examples
     --------
     >>> padding_modes(align_corners=False)["reflection"].__name__
     'reflection_edges'
     """
-    reflection = reflection_centres if align_corners else reflection_edges
+    about_centres = expect_flag("align_corners", align_corners)
+    reflection = reflection_centres if about_centres else reflection_edges
     return {"zeros": zeros, "border": border, "reflection": reflection, "wrap": wrap}
 
 

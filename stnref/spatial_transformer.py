@@ -23,7 +23,7 @@ from stnref.nn.sequential import prefixed, under
 from stnref.padding import PaddingLike, get_paddings, padding_modes
 from stnref.sampler import GridSampleCache, grid_sample_backward, grid_sample_forward
 from stnref.transforms.registry import Transform, get_transform
-from stnref.validation import AXES, Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import AXES, Array, expect_array, expect_dtype, expect_needs, expect_sizes
 
 
 class SpatialTransformerCache(NamedTuple):
@@ -102,7 +102,13 @@ class SpatialTransformer:
         -------
         params : dict of str to array
             Keys "localisation.…" and "regression.W", "regression.b".
+
+        Raises
+        ------
+        TypeError
+            The dtype is neither float32 nor float64.
         """
+        dtype = expect_dtype("dtype", dtype)
         start = {
             "W": np.zeros(self.regression.shape, dtype),
             "b": self.transform.identity.astype(dtype),

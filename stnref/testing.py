@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from stnref import loops
 from stnref.coordinates import normalize
-from stnref.validation import Array, expect_choice
+from stnref.validation import Array, expect_choice, expect_dtype
 
 
 class Case(NamedTuple):
@@ -93,7 +93,7 @@ def cases(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         An option is none of these.
 
     Examples
@@ -104,6 +104,7 @@ def cases(
     """
     expect_choice("kernel", kernel, loops.KERNELS)
     expect_choice("padding", padding, loops.PADDINGS)
+    dtype = expect_dtype("dtype", dtype)
     solved = _solve_all(kernel, padding)
     return {
         name: Case(case.note, *(array.astype(dtype) for array in case[1:]))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
 """An array whose dtype is one of `DTYPES`, unless a docstring says otherwise."""
@@ -29,7 +29,9 @@ class NonFiniteError(ValueError):
     """A coordinate is NaN or infinite where a position is needed."""
 
 
-def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> Array:
+def expect_array(
+    name: str, value: ArrayLike, *shapes: Sequence[int | str], real: bool = False
+) -> Array:
     """Return `value` as an array of a supported dtype and one of the given shapes.
 
     Parameters
@@ -42,6 +44,8 @@ def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> A
         Accepted shapes: an integer must match, a letter accepts any size from 1 on, and
         ``"..."`` any number of axes of any size. "B" and letters with a prime accept zero
         too: a batch may be empty, and so may the target. No shape accepts every shape.
+    real : bool
+        Whether complex numbers are refused: of a constant, which has no derivative to check.
 
     Returns
     -------
@@ -52,7 +56,8 @@ def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> A
     ------
     TypeError
         The dtype is not float32, float64, complex64 or complex128. The message says how to
-        convert without loss: integers of 32 bits and more go to float64.
+        convert without loss: integers of 32 bits and more go to float64. Or it is a masked array,
+        whose mask would be lost.
     ValueError
         No shape matches.
 
@@ -63,6 +68,8 @@ def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> A
         ...
     ValueError: theta: expected shape (B, 2, 3), got (2, 3)
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an array, got a masked one; see {name}.filled")
     array = np.asarray(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
@@ -71,6 +78,8 @@ def expect_array(name: str, value: ArrayLike, *shapes: Sequence[int | str]) -> A
             f"{name}: expected dtype float32, float64, complex64 or complex128, got "
             f"{array.dtype}{_advice(name, array.dtype)}"
         )
+    if real and array.dtype.kind == "c":
+        raise TypeError(f"{name}: expected a real dtype, got {array.dtype}")
     if shapes and not any(_matches(array.shape, shape) for shape in shapes):
         expected = " or ".join(_text(shape) for shape in shapes)
         empty = ", which has an empty axis" if 0 in array.shape else ""
@@ -203,6 +212,119 @@ def expect_count(name: str, value: float, *, least: int = 1) -> int:
     if not integral or count < least:
         raise ValueError(f"{name}: expected an integer from {least} on, got {value!r}")
     return count
+
+
+def expect_number(
+    name: str,
+    value: float,
+    *,
+    least: float = -np.inf,
+    above: float = -np.inf,
+    below: float = np.inf,
+) -> float:
+    """Return `value` as a finite number between the bounds.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : float
+        What came.
+    least, above, below : float
+        The number is at least the first, and truly above and below the others.
+
+    Returns
+    -------
+    number : float
+
+    Raises
+    ------
+    ValueError
+        It is no number, not finite, or out of bounds.
+
+    Examples
+    --------
+    >>> expect_number("momentum", float("nan"), least=0, below=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: momentum: expected a finite number from 0 on and below 1, got nan
+    """
+    try:
+        number = np.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not (np.isfinite(number) and number >= least and above < number < below):
+        bounds = [
+            *([f"from {least:g} on"] if least > -np.inf else []),
+            *([f"above {above:g}"] if above > -np.inf else []),
+            *([f"below {below:g}"] if below < np.inf else []),
+        ]
+        expected = " ".join(["a finite number", " and ".join(bounds)]).rstrip()
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return number
+
+
+def expect_flag(name: str, value: bool) -> bool:
+    """Return `value`, which is True or False, and not a text that would count as True.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : bool
+        What came.
+
+    Returns
+    -------
+    flag : bool
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+
+    Examples
+    --------
+    >>> expect_flag("align_corners", "False")
+    Traceback (most recent call last):
+        ...
+    TypeError: align_corners: expected True or False, got 'False'
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def expect_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:
+    """Return `value` as the dtype of parameters and grids: float32 or float64.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : dtype
+        What came.
+
+    Returns
+    -------
+    dtype : numpy.dtype
+
+    Raises
+    ------
+    TypeError
+        It is another one, or none.
+
+    Examples
+    --------
+    >>> expect_dtype("dtype", int)
+    Traceback (most recent call last):
+        ...
+    TypeError: dtype: expected float32 or float64, got int64
+    """
+    dtype = np.dtype(value)
+    if dtype not in DTYPES or dtype.kind == "c":
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype}")
+    return dtype
 
 
 def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:

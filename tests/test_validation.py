@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import DTypeLike
 
 import stnref
-from stnref import nn
+from stnref import coordinates, kernels, nn, transforms
+from stnref.checks.catalogue import all_operations
 from stnref.experiments.networks import build_network
 from stnref.validation import DTYPES, NonFiniteError, expect_array
 
@@ -335,3 +336,99 @@ def test_the_other_byte_order_is_taken(name: str) -> None:
     array = expect_array("U", np.array([0.5, -3.0], np.dtype(name).newbyteorder()))
     assert array.dtype == np.dtype(name)
     assert array.tolist() == [0.5, -3.0]
+
+
+TEXT_FOR_A_FLAG = {
+    "target_grid": lambda: stnref.target_grid((2, 3), align_corners="False"),
+    "supersampled_grid": lambda: stnref.supersampled_grid((2, 3), 2, align_corners="False"),
+    "unnormalize": lambda: stnref.unnormalize_forward(GRID, (4, 5), align_corners="False"),
+    "normalize": lambda: coordinates.normalize(GRID, (4, 5), align_corners="False"),
+    "grid_sample": lambda: stnref.grid_sample(U, GRID, align_corners="False"),
+    "transform": lambda: stnref.get_transform("rigid", (2, 3), align_corners="False"),
+    "pixel matrix": lambda: transforms.to_pixel_matrix(
+        THETA, (4, 5), (2, 3), align_corners="False"
+    ),
+    "module": lambda: stnref.SpatialTransformer(
+        nn.Flatten(), 60, (2, 3), transform=TRANSFORM, align_corners="False"
+    ),
+}
+TRANSFORM = stnref.get_transform("rigid", (2, 3))
+
+
+@pytest.mark.parametrize("name", TEXT_FOR_A_FLAG)
+def test_a_text_is_no_flag(name: str) -> None:
+    with pytest.raises(TypeError, match="align_corners: expected True or False, got 'False'"):
+        TEXT_FOR_A_FLAG[name]()
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16, np.longdouble, np.complex128])
+def test_grids_and_parameters_are_float32_or_float64(dtype: DTypeLike) -> None:
+    """An integer grid would be [-1, 0, 0, 1], integer weights mostly 0."""
+    if np.dtype(dtype) in DTYPES and np.dtype(dtype).kind == "f":
+        pytest.skip("this machine's long double is float64")
+    rng = np.random.default_rng(0)
+    module = stnref.SpatialTransformer(nn.Flatten(), 60, (2, 3))
+    for call in (
+        lambda: stnref.target_grid((4, 4), dtype=dtype),
+        lambda: nn.Linear(2, 3).init(rng, dtype),
+        lambda: nn.Conv2d(2, 3, 3).init(rng, dtype),
+        lambda: module.init(rng, dtype),
+        lambda: stnref.testing.cases(dtype=dtype),
+    ):
+        with pytest.raises(TypeError, match="dtype: expected float32 or float64, got"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda G: stnref.affine_grid(THETA, G),
+        lambda G: stnref.projective_grid_forward(np.zeros((2, 3, 3)), G),
+        lambda G: stnref.flow_grid_forward(GRID, G),
+        lambda G: stnref.thin_plate_basis(transforms.regular_points((2, 2)), G),
+        lambda G: stnref.bspline_basis((4, 4), G),
+    ],
+)
+def test_a_complex_target_grid_is_refused(call: Callable[[np.ndarray], object]) -> None:
+    """It is a constant; its imaginary part would be lost."""
+    with pytest.raises(TypeError, match="G: expected a real dtype, got complex128"):
+        call(G + 0j)
+
+
+def test_a_mask_is_not_lost() -> None:
+    with pytest.raises(TypeError, match=r"U: expected an array, got a masked one; see U\.filled"):
+        stnref.grid_sample(np.ma.masked_less(U, 0.5), GRID)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: kernels.cubic(np.nan),
+        lambda: nn.MaxPool2d(-1),
+        lambda: nn.AvgPool2d(0),
+        lambda: nn.Conv2d(1, 2, 3, stride={}),
+        lambda: nn.Conv2d(1, 2, 3, padding=-1),
+    ],
+)
+def test_constructors_check_what_they_take(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"(a|stride|size|padding): expected an? .*, got"):
+        make()
+
+
+def test_no_result_is_a_view_of_an_input() -> None:
+    """So that ``dparams += 5`` leaves dtheta as it is. Flattening is one by contract."""
+    for name, ((forward, backward, jvp), inputs, _) in (
+        (name, vars(op).values()) for name, op in all_operations().items()
+    ):
+        if name.startswith(("flatten", "spatial_transformer")):
+            continue
+        values = list(inputs.values())
+        out, cache = forward(*values)
+        dout = np.ones_like(out)
+        gradients = backward(dout, cache)
+        results = [out, *(gradients if isinstance(gradients, tuple) else [gradients])]
+        if jvp is not None:
+            results.append(jvp(*values, cache))
+        for result in results:
+            for given in (*values, dout):
+                assert not np.shares_memory(result, given), name

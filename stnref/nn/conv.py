@@ -141,7 +141,8 @@ class Conv2d:
     def __init__(self, n_in: int, n_out: int, k: int, *, stride: int = 1, padding: int = 0) -> None:
         n_in, n_out, k = expect_sizes("n_in, n_out, k", (n_in, n_out, k), (3,))
         self.shape = (k, k, n_in, n_out)
-        self.stride, self.padding = stride, padding
+        self.stride = expect_count("stride", stride)
+        self.padding = expect_count("padding", padding, least=0)
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:
         """Draw W by He's rule, a normal law of variance 2 / (k k C); b = 0."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.pairs import Pair
-from stnref.validation import Array, expect_needs
+from stnref.validation import Array, expect_dtype, expect_needs
 
 Params = Mapping[str, Array]
 NEEDS = ("X", "params")
@@ -119,12 +119,18 @@ def he_normal(
     -------
     W : shape
 
+    Raises
+    ------
+    TypeError
+        The dtype is neither float32 nor float64.
+
     Examples
     --------
     >>> W = he_normal(np.random.default_rng(0), (200, 50), 200, np.float32)
     >>> W.dtype.name, round(W.var().item(), 3)
     ('float32', 0.01)
     """
+    dtype = expect_dtype("dtype", dtype)
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
 
 

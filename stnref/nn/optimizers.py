@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from stnref.nn.layer import Params
-from stnref.validation import Array
+from stnref.validation import Array, expect_array, expect_flag, expect_number
 
 Rate = float | Mapping[str, float]
 State = Mapping[str, Array]
@@ -68,7 +68,7 @@ class Optimizer(Protocol):
         Raises
         ------
         ValueError
-            The gradients have other keys than the parameters.
+            The gradients have other keys or shapes than the parameters.
         """
 
 
@@ -79,6 +79,8 @@ def _rate_of(rate: Rate, name: str) -> float:
 def _decayed(params: Params, grads: Params, weight_decay: float) -> dict[str, Array]:
     if set(params) != set(grads):
         raise ValueError(f"grads: expected the keys {sorted(params)}, got {sorted(grads)}")
+    for name in params:
+        expect_array(f"grads[{name!r}]", grads[name], params[name].shape)
     return {name: grads[name] + weight_decay * params[name] for name in params}
 
 
@@ -100,6 +102,11 @@ class SGD:
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        expect_number("momentum", self.momentum, least=0, below=1)
+        expect_flag("nesterov", self.nesterov)
+        expect_number("weight_decay", self.weight_decay, least=0)
 
     def init(self, params: Params) -> State:
         """Return velocities of zero."""
@@ -137,6 +144,12 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        expect_number("beta1", self.beta1, least=0, below=1)
+        expect_number("beta2", self.beta2, least=0, below=1)
+        expect_number("epsilon", self.epsilon, above=0)
+        expect_number("weight_decay", self.weight_decay, least=0)
 
     def init(self, params: Params) -> State:
         """Return means of zero."""
@@ -224,6 +237,7 @@ def clip_gradient_norm(grads: Params, limit: float) -> tuple[dict[str, Array], f
     ----------
     grads : mapping of str to array
     limit : float
+        Above 0; infinity clips nothing.
 
     Returns
     -------
@@ -231,11 +245,18 @@ def clip_gradient_norm(grads: Params, limit: float) -> tuple[dict[str, Array], f
     norm : float
         The norm before.
 
+    Raises
+    ------
+    ValueError
+        The limit is not above 0.
+
     Examples
     --------
     >>> clip_gradient_norm({"a": np.array([3.0]), "b": np.array([4.0])}, 1.0)
     ({'a': array([0.6]), 'b': array([0.8])}, 5.0)
     """
+    if limit != np.inf:
+        expect_number("limit", limit, above=0)
     norm = gradient_norm(grads)
     factor = limit / norm if norm > limit else 1.0
     return {name: g * factor for name, g in grads.items()}, norm

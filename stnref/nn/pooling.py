@@ -161,6 +161,7 @@ class MaxPool2d(Stateless):
     """`max_pool2d_forward` as a layer."""
 
     def __init__(self, size: int) -> None:
+        size = expect_count("size", size)
         super().__init__(Pair(partial(max_pool2d_forward, size=size), max_pool2d_backward))
 
 
@@ -168,4 +169,5 @@ class AvgPool2d(Stateless):
     """`avg_pool2d_forward` as a layer."""
 
     def __init__(self, size: int) -> None:
+        size = expect_count("size", size)
         super().__init__(Pair(partial(avg_pool2d_forward, size=size), avg_pool2d_backward))

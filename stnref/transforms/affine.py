@@ -59,7 +59,7 @@ def affine_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, BasisGri
     """
     theta = expect_array("theta", theta, ("B", 2, 3), ("B", 3, 4))
     d = theta.shape[1]
-    G = expect_array("G", G, (*TARGET_AXES[d], d))
+    G = expect_array("G", G, (*TARGET_AXES[d], d), real=True)
     one = np.ones_like(G[..., :1])
     basis = np.concatenate([G, one], axis=-1)  # (H', W', d + 1): (x, y, 1)
     return basis_grid_forward(theta.swapaxes(1, 2), basis)  # G4
@@ -185,7 +185,7 @@ def translation_matrix_backward(dtheta: ArrayLike, cache: MatrixCache) -> Array:
     >>> translation_matrix_backward(np.arange(6.0).reshape(1, 2, 3), cache).tolist()
     [[2.0, 5.0]]
     """
-    return _expect_dtheta(dtheta, cache)[:, :, 2]  # G8
+    return _expect_dtheta(dtheta, cache)[:, :, 2].copy()  # G8
 
 
 def translation_matrix_jvp(params_dot: ArrayLike, cache: MatrixCache) -> Array:

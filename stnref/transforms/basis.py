@@ -21,7 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
 from stnref.kernels import bspline3
-from stnref.validation import TARGET_AXES, Array, expect_array, expect_finite, expect_sizes
+from stnref.validation import (
+    TARGET_AXES,
+    Array,
+    expect_array,
+    expect_finite,
+    expect_number,
+    expect_sizes,
+)
 
 
 class BasisGridCache(NamedTuple):
@@ -60,7 +67,7 @@ def basis_grid_forward(theta: ArrayLike, B: ArrayLike) -> tuple[Array, BasisGrid
     """
     theta = expect_array("theta", theta, ("B", "K", 2), ("B", "K", 3))
     _, K, d = theta.shape
-    B = expect_array("B", B, (*TARGET_AXES[d], K))
+    B = expect_array("B", B, (*TARGET_AXES[d], K), real=True)
     B = B.astype(theta.real.dtype)
     grid = B.reshape(-1, K) @ theta  # (B, P, d), G7
     return grid.reshape(len(theta), *B.shape[:-1], d), BasisGridCache(B, theta.shape)
@@ -180,8 +187,7 @@ def thin_plate_basis(
     """
     c = _expect_real("control_points", control_points, ("K", 2))
     G = _expect_real("G", G, ("H'", "W'", 2))
-    if not 0 <= stiffness < np.inf:
-        raise ValueError(f"stiffness: expected a finite number from 0 on, got {stiffness!r}")
+    stiffness = expect_number("stiffness", stiffness, least=0)
     K = len(c)
     centre = c.mean(axis=0)
     rms = np.sqrt(((c - centre) ** 2).sum(axis=1).mean()) or 1.0
@@ -305,8 +311,6 @@ def _expect_lattice(control_shape: Sequence[int]) -> tuple[int, ...]:
 
 def _expect_real(name: str, value: ArrayLike, shape: Sequence[int | str]) -> NDArray[np.float64]:
     """Return a constant of a basis in float64: real and finite."""
-    array = expect_array(name, value, shape)
-    if array.dtype.kind == "c":
-        raise TypeError(f"{name}: expected a real dtype, got {array.dtype}")
+    array = expect_array(name, value, shape, real=True)
     expect_finite(name, array)
     return array.astype(np.float64)

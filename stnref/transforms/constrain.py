@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from stnref.pairs import Pair, pair_of
 from stnref.transforms.registry import Transform, chain
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_choice, expect_number
 
 
 class Learnt(NamedTuple):
@@ -79,8 +79,7 @@ def fixed(value: float) -> Constraint:
     >>> constrain_forward(np.array([[3.0, 4.0]]), [FREE, fixed(0.5), FREE])[0].tolist()
     [[3.0, 0.5, 4.0]]
     """
-    _expect("value", value, np.isfinite(value), "a finite number")
-    return Fixed(float(value))
+    return Fixed(expect_number("value", value))
 
 
 def bounded(low: float, high: float) -> Constraint:
@@ -105,9 +104,8 @@ def bounded(low: float, high: float) -> Constraint:
     >>> constrain_forward(np.array([[0.0], [100.0]]), [bounded(0, 3)])[0].tolist()
     [[1.5], [3.0]]
     """
-    low, high = float(low), float(high)
-    _expect("low", low, np.isfinite(low), "a finite number")
-    _expect("high", high, low < high < np.inf, f"a finite number above {low}")
+    low = expect_number("low", low)
+    high = expect_number("high", high, above=low)
     half = (high - low) / 2
     return Learnt(
         f"bounded({low}, {high})",
@@ -139,8 +137,7 @@ def positive(scale: float = 1.0) -> Constraint:
     >>> constrain_forward(np.array([[0.0], [np.log(2)]]), [positive(0.5)])[0].tolist()
     [[0.5], [1.0]]
     """
-    scale = float(scale)
-    _expect("scale", scale, 0 < scale < np.inf, "a finite number above 0")
+    scale = expect_number("scale", scale, above=0)
     return Learnt(
         f"positive({scale})",
         value=lambda r: scale * np.exp(r),  # T25
@@ -266,7 +263,7 @@ def constrained(transform: Transform, constraints: Mapping[int, Constraint]) -> 
     """
     n = transform.n_params
     for index in constraints:
-        _expect("constraints", index, index in range(n), f"indices from 0 to {n - 1}")
+        expect_choice("constraints", index, range(n))
     each = [constraints.get(k, FREE) for k in range(n)]
     identity = [_raw(k, each[k], float(transform.identity[k])) for k in _learnt(each)]
     return chain(
@@ -289,12 +286,10 @@ def _raw(k: int, constraint: Constraint, value: float) -> float:
 
 def _learnt(constraints: Sequence[Constraint]) -> tuple[int, ...]:
     """Return the indices of the parameters that are not fixed."""
+    for k, c in enumerate(constraints):
+        if not isinstance(c, (Fixed, Learnt)):
+            raise TypeError(f"constraints[{k}]: expected fixed, bounded or positive, got {c!r}")
     learnt = tuple(k for k, c in enumerate(constraints) if not isinstance(c, Fixed))
     if not learnt:
         raise ValueError("constraints: expected at least one that is not fixed, got none")
     return learnt
-
-
-def _expect(name: str, value: float, fits: object, expected: str) -> None:
-    if not fits:
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")

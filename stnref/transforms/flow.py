@@ -51,7 +51,7 @@ def flow_grid_forward(flow: ArrayLike, G: ArrayLike) -> tuple[Array, FlowGridCac
     [[-0.75, -0.75], [1.25, -0.75]]
     """
     flow = expect_array("flow", flow, ("B", "H'", "W'", 2), ("B", "D'", "H'", "W'", 3))
-    G = expect_array("G", G, flow.shape[1:]).astype(flow.real.dtype)
+    G = expect_array("G", G, flow.shape[1:], real=True).astype(flow.real.dtype)
     return G + flow, FlowGridCache(flow.shape)  # T18
 
 
@@ -66,7 +66,7 @@ def flow_grid_backward(dgrid: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_backward(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
-    return expect_array("dgrid", dgrid, cache.shape)  # T18
+    return expect_array("dgrid", dgrid, cache.shape).copy()  # T18
 
 
 def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
@@ -80,4 +80,4 @@ def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_jvp(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
-    return expect_array("flow_dot", flow_dot, cache.shape)  # T18
+    return expect_array("flow_dot", flow_dot, cache.shape).copy()  # T18

@@ -82,7 +82,7 @@ def projective_grid_forward(
     """
     expect_choice("horizon", horizon, ("hide", "ignore"))
     theta = expect_array("theta", theta, ("B", 3, 3))
-    G = expect_array("G", G, ("H'", "W'", 2)).astype(theta.real.dtype)
+    G = expect_array("G", G, ("H'", "W'", 2), real=True).astype(theta.real.dtype)
     basis = np.concatenate([G, np.ones_like(G[..., :1])], axis=-1)  # (H', W', 3): (x, y, 1)
     XYZ = _project(theta, basis)
     XY, Z = XYZ[..., :2], XYZ[..., 2:]

@@ -1,5 +1,7 @@
 """Optimizers against their formulas, written out for a scalar."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,41 @@ def test_gradients_of_other_parameters_are_refused() -> None:
     params = {"w": np.ones(1)}
     with pytest.raises(ValueError, match=r"grads: expected the keys \['w'\], got \['v'\]"):
         nn.SGD().step(params, {"v": np.ones(1)}, nn.SGD().init(params), 0.1)
+
+
+def test_gradients_of_another_shape_are_refused() -> None:
+    """They would broadcast, and the parameter would grow."""
+    params = {"w": np.ones(3)}
+    for optimizer in (nn.SGD(), nn.Adam()):
+        message = r"grads\['w'\]: expected shape \(3,\), got \(2, 3\)"
+        with pytest.raises(ValueError, match=message):
+            optimizer.step(params, {"w": np.ones((2, 3))}, optimizer.init(params), 0.1)
+
+
+@pytest.mark.parametrize("limit", [-1.0, 0.0, np.nan, -np.inf, "1"])
+def test_a_limit_that_would_turn_the_gradient_round_or_never_clip(limit: float) -> None:
+    with pytest.raises(ValueError, match="limit: expected a finite number above 0, got"):
+        nn.clip_gradient_norm({"w": np.ones(1)}, limit)
+
+
+def test_an_infinite_limit_clips_nothing() -> None:
+    assert nn.clip_gradient_norm({"w": np.full(1, 1e30)}, np.inf)[0]["w"].item() == 1e30
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.SGD("x"),  # type: ignore[arg-type]
+        lambda: nn.SGD(momentum=np.nan),
+        lambda: nn.SGD(momentum=1.0),
+        lambda: nn.SGD(weight_decay=-1.0),
+        lambda: nn.Adam(beta1=-0.5),
+        lambda: nn.Adam(epsilon=0),
+    ],
+)
+def test_constants_out_of_bounds_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="expected a finite number"):
+        make()
 
 
 def test_a_group_that_is_nowhere_is_refused() -> None:
