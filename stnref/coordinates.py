@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from stnref.validation import (
     Array,
     expect_array,
+    expect_cache,
     expect_count,
     expect_dtype,
     expect_flag,
@@ -115,6 +116,7 @@ def supersampled_grid(
     """
     sizes = expect_sizes("shape", shape, (2, 3))
     factor = expect_count("factor", factor)
+    expect_sizes("shape times factor", [n * factor for n in sizes], (2, 3))
     dtype = expect_dtype("dtype", dtype)
     axes = []
     for n, d in zip(sizes, _extent(sizes, align_corners), strict=True):
@@ -181,6 +183,7 @@ def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
     >>> unnormalize_backward(np.ones((1, 2)), cache).tolist()
     [[4.0, 2.0]]
     """
+    cache = expect_cache(cache, UnnormalizeCache, "unnormalize_forward")
     dpoints = expect_array("dpoints", dpoints, cache.grid_shape)
     return dpoints * cache.slope  # G13
 
@@ -195,6 +198,7 @@ def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
     >>> unnormalize_jvp(np.array([[0.5, 1.0]]), cache).tolist()
     [[2.0, 2.0]]
     """
+    cache = expect_cache(cache, UnnormalizeCache, "unnormalize_forward")
     grid_dot = expect_array("grid_dot", grid_dot, cache.grid_shape)
     return grid_dot * cache.slope  # G13
 

@@ -25,7 +25,7 @@ from stnref.sampler import (
     grid_sample_forward,
     grid_sample_jvp,
 )
-from stnref.validation import Array, expect_array, expect_needs
+from stnref.validation import Array, expect_array, expect_cache, expect_needs
 
 
 def filled_grid_sample_forward(
@@ -111,6 +111,7 @@ def filled_grid_sample_backward(
     >>> dU.ravel().tolist(), dfill.tolist()  # the second sample sees the fill alone
     ([0.0, 0.0, 0.75, 0.25], [1.0])
     """
+    cache = expect_cache(cache, GridSampleCache, "filled_grid_sample_forward")
     dV = expect_array("dV", dV, cache.sample.V_shape)
     expect_needs(needs, ("U", "grid", "fill"))
     inputs = [*(["U"] if "U" in needs or "fill" in needs else []), *({"grid"} & set(needs))]
@@ -137,6 +138,7 @@ def filled_grid_sample_jvp(
     >>> filled_grid_sample_jvp(None, None, np.array([2.0]), cache).ravel().tolist()
     [0.0, 2.0]
     """
+    cache = expect_cache(cache, GridSampleCache, "filled_grid_sample_forward")
     if fill_dot is None:
         return grid_sample_jvp(U_dot, grid_dot, cache)
     U = cache.sample.U

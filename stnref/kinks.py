@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.padding import Padding, PaddingLike, border, get_paddings, zeros
-from stnref.validation import TARGET_AXES, Array, expect_array, expect_sizes
+from stnref.validation import TARGET_AXES, Array, expect_array, expect_number, expect_sizes
 
 
 class KinkReport(NamedTuple):
@@ -93,8 +93,11 @@ def kink_report(
     d = len(sizes)
     x = expect_array("points", points, ("B", *TARGET_AXES[d], d)).real
     n = np.asarray(sizes[::-1])  # (d,), order (x, y)
-    if tol is None:
-        tol = float(4 * np.finfo(x.dtype).eps * n.max())
+    tol = (
+        float(4 * np.finfo(x.dtype).eps * n.max())
+        if tol is None
+        else expect_number("tol", tol, least=0)
+    )
     reach = np.array([LINES.get(one, np.inf) for one in get_paddings(padding, d)])  # (d,)
     line = np.rint(x).clip(-reach, n - 1 + reach)
     distance = np.abs(x - line).astype(x.dtype)
@@ -177,6 +180,7 @@ def outside_report(
     n = np.asarray(sizes[::-1]).astype(x.dtype)  # (d,), order (x, y)
     beyond = np.maximum(-x, x - (n - 1)).max(axis=-1)  # (B, H', W')
     distance = np.where(np.isfinite(beyond), np.maximum(beyond, 0), np.inf).astype(x.dtype)
+    margin = expect_number("margin", margin)
     outside = distance >= margin
     share = outside.sum(axis=tuple(range(1, d + 1))) / max(prod(x.shape[1:-1]), 1)  # (B,)
     doubtful = share.sum() > len(x) / 2 and _were_pixels(x.reshape(-1, d), n)

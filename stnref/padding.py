@@ -213,7 +213,7 @@ def get_paddings(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         A name is none of the known, or there are not d of them.
 
     Examples
@@ -221,7 +221,13 @@ def get_paddings(
     >>> [one.__name__ for one in get_paddings(("wrap", "border"), 2)]
     ['wrap', 'border']
     """
-    each = [padding] * d if isinstance(padding, str) or callable(padding) else list(padding)
+    if isinstance(padding, str) or callable(padding):
+        padding = [padding] * d
+    if not isinstance(padding, Sequence):
+        raise TypeError(
+            f"{name}: expected a name, a Padding or a sequence of them, got {padding!r}"
+        )
+    each = list(padding)
     if len(each) != d:
         raise ValueError(f"{name}: expected one, or one for each of {'xyz'[:d]}, got {len(each)}")
     for one in each:

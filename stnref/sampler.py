@@ -33,6 +33,7 @@ from stnref.validation import (
     TARGET_AXES,
     Array,
     expect_array,
+    expect_cache,
     expect_choice,
     expect_finite,
     expect_needs,
@@ -145,6 +146,7 @@ def sample_backward(
     >>> dU.ravel().tolist(), dpoints.ravel().tolist()  # the slope by x is 9 - 4
     ([0.0, 0.0, 0.75, 0.25], [5.0, -5.25])
     """
+    cache = expect_cache(cache, SampleCache, "sample_forward")
     dV = expect_array("dV", dV, cache.V_shape)
     expect_needs(needs, ("U", "points"))
     return _backward(dV, cache, "U" in needs, "points" in needs)
@@ -198,6 +200,7 @@ def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: Sam
     >>> sample_jvp(None, np.array([2.0, 0.0]).reshape(1, 1, 1, 2), cache).item()
     10.0
     """
+    cache = expect_cache(cache, SampleCache, "sample_forward")
     U_dot, points_dot = _expect_tangents("U_dot", U_dot, "points_dot", points_dot, cache)
     return _tangent(cache.S, cache.U, U_dot, points_dot)
 
@@ -251,6 +254,7 @@ def sample_double_backward(
     >>> sample_double_backward(None, ddpoints, np.ones_like(V), cache)[0].item()
     5.0
     """
+    cache = expect_cache(cache, SampleCache, "sample_forward")
     dV = expect_array("dV", dV, cache.V_shape)
     ddU, ddpoints = _expect_tangents("ddU", ddU, "ddpoints", ddpoints, cache)
     return _double_backward(ddU, ddpoints, dV, cache)
@@ -432,6 +436,7 @@ def grid_sample_backward(
     >>> dgrid.ravel().tolist()  # 5 per pixel, times (W - 1) / 2; H = 1
     [7.5, -0.0]
     """
+    cache = expect_cache(cache, GridSampleCache, "grid_sample_forward")
     dV = expect_array("dV", dV, cache.sample.V_shape)
     expect_needs(needs, ("U", "grid"))
     dU, dpoints = _backward(dV, cache.sample, "U" in needs, "grid" in needs)
@@ -451,6 +456,7 @@ def grid_sample_jvp(
     >>> grid_sample_jvp(None, np.array([2.0, 0.0]).reshape(1, 1, 1, 2), cache).item()
     15.0
     """
+    cache = expect_cache(cache, GridSampleCache, "grid_sample_forward")
     U_dot, grid_dot = _expect_tangents("U_dot", U_dot, "grid_dot", grid_dot, cache.sample)
     points_dot = None if grid_dot is None else grid_dot * cache.slope  # S12
     return _tangent(cache.sample.S, cache.sample.U, U_dot, points_dot)
@@ -471,6 +477,7 @@ def grid_sample_double_backward(
     >>> grid_sample_double_backward(None, ddgrid, np.ones_like(V), cache)[0].item()
     7.5
     """
+    cache = expect_cache(cache, GridSampleCache, "grid_sample_forward")
     dV = expect_array("dV", dV, cache.sample.V_shape)
     ddU, ddgrid = _expect_tangents("ddU", ddU, "ddgrid", ddgrid, cache.sample)
     ddpoints = None if ddgrid is None else ddgrid * cache.slope  # S12

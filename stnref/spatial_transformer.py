@@ -80,6 +80,8 @@ class SpatialTransformer:
         self.localisation = localisation
         if isinstance(transform, str):
             transform = get_transform(transform, out_shape, align_corners=align_corners)
+        if not isinstance(transform, Transform):
+            raise TypeError(f"transform: expected a name or a Transform, got {transform!r}")
         self.out_shape = expect_sizes("out_shape", out_shape, (2, 3))
         self.transform = transform
         d, known = len(self.out_shape), padding_modes(align_corners)

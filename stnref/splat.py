@@ -20,7 +20,14 @@ from stnref.kernels import Kernel, get_kernel
 from stnref.padding import PaddingLike, get_paddings
 from stnref.sampler import expect_known, points_gradient
 from stnref.taps import SamplingMatrix, locate
-from stnref.validation import TARGET_AXES, Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import (
+    TARGET_AXES,
+    Array,
+    expect_array,
+    expect_cache,
+    expect_needs,
+    expect_sizes,
+)
 
 
 class SplatCache(NamedTuple):
@@ -135,7 +142,7 @@ def splat_backward(
     >>> dimage.ravel().tolist(), dpoints[..., 0].ravel().tolist()
     ([1.5, 1.5], [16.0, 8.0])
     """
-    image, S, canvas, weight, normalize = cache
+    image, S, canvas, weight, normalize = expect_cache(cache, SplatCache, "splat_forward")
     dcanvas = expect_array("dcanvas", dcanvas, canvas.shape)
     expect_needs(needs, ("image", "points"))
     dN = _per_weight(dcanvas, weight) if normalize else dcanvas  # S17
@@ -165,7 +172,7 @@ def splat_jvp(
     >>> splat_jvp(np.array([4.0, 0.0]).reshape(1, 1, 2, 1), None, cache).ravel().tolist()
     [3.0, 1.0, 0.0]
     """
-    image, S, canvas, weight, normalize = cache
+    image, S, canvas, weight, normalize = expect_cache(cache, SplatCache, "splat_forward")
     canvas_dot = np.zeros_like(canvas)
     weight_dot = np.zeros_like(weight)[..., None]  # (B, H, W, 1)
     if image_dot is not None:

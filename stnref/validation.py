@@ -6,11 +6,14 @@ arrays. All messages have one form, ``name: expected …, got …``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+T = TypeVar("T")
 
 Array: TypeAlias = NDArray[Any]
 """An array whose dtype is one of `DTYPES`, unless a docstring says otherwise."""
@@ -23,6 +26,10 @@ AXES = {2: ("H", "W"), 3: ("D", "H", "W")}
 
 TARGET_AXES = {2: ("H'", "W'"), 3: ("D'", "H'", "W'")}
 """Names of the axes of the target pixels, of which there may be none."""
+
+
+MOST_BYTES = 2**36
+"""No size may ask for an array of more than this: 64 GiB, in float64."""
 
 
 class NonFiniteError(ValueError):
@@ -70,7 +77,10 @@ def expect_array(
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected an array, got a masked one; see {name}.filled")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        raise ValueError(f"{name}: expected an array, got rows of unequal length") from None
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in DTYPES:
@@ -161,7 +171,8 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
     Raises
     ------
     ValueError
-        They are not whole, not positive, or not as many.
+        They are not whole, not positive, or not as many, or an array of these sizes would not
+        fit into any memory.
 
     Examples
     --------
@@ -172,11 +183,17 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
     try:
         sizes = tuple(int(n) for n in value)
         integral = all(int(n) == n for n in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         sizes, integral = (), False
     if not integral or len(sizes) not in lengths or min(sizes) < 1:
         count = " or ".join(str(n) for n in lengths)
         raise ValueError(f"{name}: expected {count} positive integers, got {value!r}")
+    needed = 8 * prod(sizes)
+    if needed > MOST_BYTES:
+        raise ValueError(
+            f"{name}: expected sizes of at most {MOST_BYTES / 2**30:g} GiB in float64, got "
+            f"{sizes}, which take {needed / 2**30:.3g} GiB"
+        )
     return sizes
 
 
@@ -321,10 +338,115 @@ def expect_dtype(name: str, value: DTypeLike) -> np.dtype[Any]:
         ...
     TypeError: dtype: expected float32 or float64, got int64
     """
-    dtype = np.dtype(value)
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected float32 or float64, got {value!r}") from None
     if dtype not in DTYPES or dtype.kind == "c":
         raise TypeError(f"{name}: expected float32 or float64, got {dtype}")
     return dtype
+
+
+def expect_generator(name: str, value: np.random.Generator) -> np.random.Generator:
+    """Return `value`, which is a source of randomness and no seed.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : numpy.random.Generator
+        What came.
+
+    Returns
+    -------
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+
+    Examples
+    --------
+    >>> expect_generator("rng", 0)
+    Traceback (most recent call last):
+        ...
+    TypeError: rng: expected a numpy.random.Generator, got 0; make one by numpy.random.default_rng
+    """
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name}: expected a numpy.random.Generator, got {value!r}; make one by "
+            "numpy.random.default_rng"
+        )
+    return value
+
+
+def expect_cache(value: object, kind: type[T], forward: str) -> T:
+    """Return `value`, which is the cache that a forward made.
+
+    Parameters
+    ----------
+    value : object
+        What came.
+    kind : type
+        The class of the forward's cache.
+    forward : str
+        The forward's name.
+
+    Returns
+    -------
+    cache : kind
+
+    Raises
+    ------
+    TypeError
+        It is something else, such as another forward's cache.
+
+    Examples
+    --------
+    >>> expect_cache(None, tuple, "relu_forward")
+    Traceback (most recent call last):
+        ...
+    TypeError: cache: expected the tuple that relu_forward returned, got NoneType
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"cache: expected the {kind.__name__} that {forward} returned, "
+            f"got {type(value).__name__}"
+        )
+    return value
+
+
+def expect_arrays(name: str, value: Mapping[str, ArrayLike]) -> Mapping[str, Array]:
+    """Return `value` as a mapping from names to arrays of a supported dtype.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, as the caller knows it.
+    value : mapping of str to array
+        What came.
+
+    Returns
+    -------
+    arrays : mapping of str to array
+
+    Raises
+    ------
+    TypeError
+        It is no mapping, or a dtype is not supported.
+
+    Examples
+    --------
+    >>> expect_arrays("params", [1.0])
+    Traceback (most recent call last):
+        ...
+    TypeError: params: expected a mapping from names to arrays, got list
+    """
+    if not isinstance(value, Mapping):
+        got = type(value).__name__
+        raise TypeError(f"{name}: expected a mapping from names to arrays, got {got}")
+    return {key: expect_array(f"{name}[{key!r}]", array) for key, array in value.items()}
 
 
 def expect_choice(name: str, value: object, choices: Iterable[object]) -> None:
@@ -406,8 +528,11 @@ def expect_labels(name: str, value: ArrayLike, size: int, classes: int) -> NDArr
     >>> expect_labels("labels", [2, 0], size=2, classes=3).tolist()
     [2, 0]
     """
-    labels = np.asarray(value)
-    if labels.dtype.kind not in "iu":
+    try:
+        labels = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: expected an array, got rows of unequal length") from None
+    if labels.dtype.kind not in "iu" or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected an integer dtype, got {labels.dtype}")
     if labels.shape != (size,):
         raise ValueError(f"{name}: expected shape ({size},), got {labels.shape}")

@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnref.coordinates import target_grid
-from stnref.validation import Array, expect_count, expect_labels
+from stnref.validation import (
+    Array,
+    expect_count,
+    expect_generator,
+    expect_labels,
+    expect_sizes,
+)
 
 Skeleton = tuple[tuple[tuple[float, float], ...], tuple[tuple[int, ...], ...]]
 
@@ -135,6 +141,8 @@ def draw_digits(
     ((3, 28, 28, 1), 'float32', [4, 2, 2])
     """
     count, size = expect_count("count", count), expect_count("size", size)
+    expect_sizes("count, size, size", (count, size, size), (3,))
+    expect_generator("rng", rng)
     if labels is None:
         labels = rng.integers(0, 10, count)
     labels = expect_labels("labels", labels, count, 10)

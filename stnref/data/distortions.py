@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stnref.coordinates import target_grid
 from stnref.sampler import grid_sample
 from stnref.transforms import affine_grid, rigid_matrix_forward
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_generator, expect_number
 
 
 class Distorted(NamedTuple):
@@ -44,7 +44,13 @@ def undistorted(images: Array, rng: np.random.Generator) -> Distorted:
     -------
     Distorted
         Their angle is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `images` has no floating dtype, or is not (B, H, W, C).
     """
+    images = expect_array("images", images, ("B", "H", "W", "C"))
     return Distorted(images, np.zeros(len(images)))
 
 
@@ -77,7 +83,8 @@ def rotate(images: Array, rng: np.random.Generator, *, limit: float = np.pi / 2)
     images = expect_array("images", images, ("B", "H", "W", "C"))
     if images.shape[1] != images.shape[2]:
         raise ValueError(f"images: expected shape (B, H, H, C), got {images.shape}")
-    angle = rng.uniform(-limit, limit, size=len(images))
+    limit = expect_number("limit", limit, least=0)
+    angle = expect_generator("rng", rng).uniform(-limit, limit, size=len(images))
     # The grid turns by minus the angle, so that the content turns by the angle.
     params = np.stack([-angle, 0 * angle, 0 * angle], axis=-1).astype(images.dtype)
     theta, _ = rigid_matrix_forward(params)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnref.coordinates import target_grid
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_labels
 
 Angles = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def grid_angle(grid: Array) -> Angles:
     >>> grid_angle(affine_grid(quarter, target_grid((4, 4)))).round(4).tolist()
     [1.5708]
     """
-    grid = expect_array("grid", grid, ("B", "H", "W", 2))
+    grid = expect_array("grid", grid, ("B", "H", "W", 2), real=True)
     x, y = np.moveaxis(target_grid(grid.shape[1:3]), -1, 0)  # (H', W') each, centred
     x_s, y_s = np.moveaxis(grid.astype(float), -1, 0)  # (B, H', W') each
     sin, cos = (y_s * x - x_s * y).sum(axis=(1, 2)), (x_s * x + y_s * y).sum(axis=(1, 2))
@@ -69,11 +69,17 @@ def circular_std(angles: Angles) -> float:
     float
         Radians.
 
+    Raises
+    ------
+    TypeError, ValueError
+        They are no row of real numbers.
+
     Examples
     --------
     >>> circular_std(np.array([3.1, -3.1])) < 0.05
     True
     """
+    angles = expect_array("angles", angles, ("N",), real=True)
     R = min(abs(np.exp(1j * angles).mean()), 1.0)
     return float(np.sqrt(-2 * np.log(R)))
 
@@ -101,7 +107,15 @@ def alignment(labels: NDArray[np.intp], known: Angles, turned: Angles) -> list[C
     -------
     list of ClassAlignment
         In the order of the labels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype does not fit, or there are not as many of each.
     """
+    known = expect_array("known", known, ("N",), real=True)
+    turned = expect_array("turned", turned, known.shape, real=True)
+    labels = expect_labels("labels", labels, len(known), np.iinfo(np.intp).max)
     rows = []
     for label in np.unique(labels):
         own = labels == label

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from stnref.nn.layer import Stateless
 from stnref.pairs import Pair
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_cache
 
 
 class ReluCache(NamedTuple):
@@ -58,6 +58,7 @@ def relu_backward(dY: ArrayLike, cache: ReluCache) -> Array:
     >>> relu_backward(np.array([3.0, 4.0, 5.0]), cache).tolist()
     [0.0, 0.0, 5.0]
     """
+    cache = expect_cache(cache, ReluCache, "relu_forward")
     dY = expect_array("dY", dY, cache.X.shape)
     return np.where(cache.X.real <= 0, 0, dY)  # L8
 
@@ -104,6 +105,7 @@ def tanh_backward(dY: ArrayLike, cache: TanhCache) -> Array:
     >>> tanh_backward(np.array([3.0, 4.0]), cache).tolist()
     [3.0, 0.0]
     """
+    cache = expect_cache(cache, TanhCache, "tanh_forward")
     return expect_array("dY", dY, cache.Y.shape) * (1 - cache.Y**2)  # L9
 
 
@@ -149,6 +151,7 @@ def flatten_backward(dY: ArrayLike, cache: FlattenCache) -> Array:
     >>> flatten_backward(Y, cache).shape
     (2, 3, 4, 5)
     """
+    cache = expect_cache(cache, FlattenCache, "flatten_forward")
     B = cache.X_shape[0]
     return expect_array("dY", dY, (B, prod(cache.X_shape[1:]))).reshape(cache.X_shape)
 

@@ -17,7 +17,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.nn.layer import NEEDS, Params, expect_params, he_normal, parametric_backward
-from stnref.validation import Array, expect_array, expect_count, expect_needs, expect_sizes
+from stnref.validation import (
+    Array,
+    expect_array,
+    expect_cache,
+    expect_count,
+    expect_needs,
+    expect_sizes,
+)
 
 
 class Conv2dCache(NamedTuple):
@@ -72,7 +79,9 @@ def conv2d_forward(
     if W.shape[1] != k:
         raise ValueError(f"W: expected shape (k, k, C, F), got {W.shape}")
     stride, padding = expect_count("stride", stride), expect_count("padding", padding, least=0)
-    if min(X.shape[1:3]) + 2 * padding < k:
+    padded = [n + 2 * padding for n in X.shape[1:3]]
+    expect_sizes("X with its padding", padded, (2,))
+    if min(padded) < k:
         raise ValueError(f"X: expected at least {k - 2 * padding} rows and columns, got {X.shape}")
     cache = Conv2dCache(X, W, b, stride, padding)
     cols = _windows(cache)  # (B, H', W', k k C)
@@ -101,7 +110,7 @@ def conv2d_backward(
     >>> dX[0, :, :, 0].tolist(), dW[0, 0].item(), db.tolist()
     ([[1.0, 2.0, 2.0, 1.0], [2.0, 4.0, 4.0, 2.0], [1.0, 2.0, 2.0, 1.0]], 18.0, [6.0])
     """
-    X, W, _, stride, padding = cache
+    X, W, _, stride, padding = expect_cache(cache, Conv2dCache, "conv2d_forward")
     k, _, C, F = W.shape
     rows, columns = ((n + 2 * padding - k) // stride + 1 for n in X.shape[1:3])
     dY = expect_array("dY", dY, (len(X), rows, columns, F))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.nn.layer import NEEDS, Params, expect_params, he_normal, parametric_backward
-from stnref.validation import Array, expect_array, expect_needs, expect_sizes
+from stnref.validation import Array, expect_array, expect_cache, expect_needs, expect_sizes
 
 
 class LinearCache(NamedTuple):
@@ -77,7 +77,7 @@ def linear_backward(
     >>> dX.tolist(), dW.tolist(), db
     ([[3.0, 4.0]], [[3.0, 4.0], [6.0, 8.0]], None)
     """
-    X, W, _ = cache
+    X, W, _ = expect_cache(cache, LinearCache, "linear_forward")
     dY = expect_array("dY", dY, (len(X), W.shape[1]))
     expect_needs(needs, cache._fields)
     dX = dY @ W.T if "X" in needs else None  # L2

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnref.validation import Array, expect_array, expect_labels
+from stnref.validation import Array, expect_array, expect_cache, expect_labels
 
 
 class SoftmaxCrossEntropyCache(NamedTuple):
@@ -72,7 +72,8 @@ def softmax_cross_entropy_backward(dloss: ArrayLike, cache: SoftmaxCrossEntropyC
     >>> softmax_cross_entropy_backward(np.array(1.0), cache).tolist()
     [[0.5, -0.5]]
     """
-    probabilities, labels = cache
+    forward = "softmax_cross_entropy_forward"
+    probabilities, labels = expect_cache(cache, SoftmaxCrossEntropyCache, forward)
     dloss = expect_array("dloss", dloss, ())
     residual = probabilities.copy()
     residual[np.arange(len(labels)), labels] -= 1

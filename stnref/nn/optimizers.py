@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from stnref.nn.layer import Params
-from stnref.validation import Array, expect_array, expect_flag, expect_number
+from stnref.validation import Array, expect_array, expect_arrays, expect_flag, expect_number
 
 Rate = float | Mapping[str, float]
 State = Mapping[str, Array]
@@ -77,6 +77,7 @@ def _rate_of(rate: Rate, name: str) -> float:
 
 
 def _decayed(params: Params, grads: Params, weight_decay: float) -> dict[str, Array]:
+    params, grads = expect_arrays("params", params), expect_arrays("grads", grads)
     if set(params) != set(grads):
         raise ValueError(f"grads: expected the keys {sorted(params)}, got {sorted(grads)}")
     for name in params:
@@ -193,15 +194,20 @@ def group_rates(params: Params, rate: float, multipliers: Mapping[str, float]) -
 
     Raises
     ------
-    ValueError
-        A prefix fits no parameter.
+    TypeError, ValueError
+        A prefix fits no parameter, a factor is no number, or there is no mapping.
 
     Examples
     --------
     >>> group_rates({"st.fc.W": 0, "conv.W": 0}, 0.5, {"st.": 0.1})
     {'st.fc.W': 0.05, 'conv.W': 0.5}
     """
+    rate = expect_number("rate", rate)
+    for name, value in (("params", params), ("multipliers", multipliers)):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name}: expected a mapping from names, got {type(value).__name__}")
     for prefix in multipliers:
+        expect_number(f"multipliers[{prefix!r}]", multipliers[prefix])
         if not any(name.startswith(prefix) for name in params):
             raise ValueError(f"multipliers: expected prefixes of {list(params)}, got {prefix!r}")
     rates = {}
@@ -222,11 +228,17 @@ def gradient_norm(grads: Params) -> float:
     -------
     float
 
+    Raises
+    ------
+    TypeError
+        It is no mapping of arrays.
+
     Examples
     --------
     >>> gradient_norm({"a": np.array([3.0]), "b": np.array([4.0])})
     5.0
     """
+    grads = expect_arrays("grads", grads)
     return float(np.sqrt(sum(float(np.vdot(g, g).real) for g in grads.values())))
 
 
@@ -247,8 +259,8 @@ def clip_gradient_norm(grads: Params, limit: float) -> tuple[dict[str, Array], f
 
     Raises
     ------
-    ValueError
-        The limit is not above 0.
+    TypeError, ValueError
+        The limit is not above 0, or the gradients are no mapping of arrays.
 
     Examples
     --------
@@ -257,6 +269,7 @@ def clip_gradient_norm(grads: Params, limit: float) -> tuple[dict[str, Array], f
     """
     if limit != np.inf:
         expect_number("limit", limit, above=0)
+    grads = expect_arrays("grads", grads)
     norm = gradient_norm(grads)
     factor = limit / norm if norm > limit else 1.0
     return {name: g * factor for name, g in grads.items()}, norm

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnref.nn.layer import Stateless
 from stnref.pairs import Pair
-from stnref.validation import Array, expect_array, expect_count
+from stnref.validation import Array, expect_array, expect_cache, expect_count
 
 
 def _taps(X: Array, size: int) -> Iterator[Array]:
@@ -94,6 +94,7 @@ def max_pool2d_backward(dY: ArrayLike, cache: MaxPool2dCache) -> Array:
     >>> max_pool2d_backward(np.array([[[[8.0]]]]), cache)[0, :, :, 0].tolist()
     [[0.0, 0.0, 0.0], [8.0, 0.0, 0.0]]
     """
+    cache = expect_cache(cache, MaxPool2dCache, "max_pool2d_forward")
     dY = expect_array("dY", dY, cache.winner.shape)
     dX = np.zeros(cache.X_shape, dtype=dY.dtype)
     for number, tap in enumerate(_taps(dX, cache.size)):
@@ -149,6 +150,7 @@ def avg_pool2d_backward(dY: ArrayLike, cache: AvgPool2dCache) -> Array:
     >>> avg_pool2d_backward(np.array([[[[8.0]]]]), cache)[0, :, :, 0].tolist()
     [[2.0, 2.0, 0.0], [2.0, 2.0, 0.0]]
     """
+    cache = expect_cache(cache, AvgPool2dCache, "avg_pool2d_forward")
     B, H, W, C = cache.X_shape
     dY = expect_array("dY", dY, (B, H // cache.size, W // cache.size, C))
     dX = np.zeros(cache.X_shape, dtype=dY.dtype)

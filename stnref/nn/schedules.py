@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import cos, pi
 
+from stnref.validation import expect_count, expect_number
+
 Schedule = Callable[[float], float]
 
 
@@ -24,11 +26,17 @@ def constant(done: float) -> float:
     float
         Factor on the peak rate.
 
+    Raises
+    ------
+    ValueError
+        A number is not finite or out of range.
+
     Examples
     --------
     >>> constant(0.5)
     1.0
     """
+    expect_number("done", done)
     return 1.0
 
 
@@ -47,11 +55,18 @@ def step_decay(done: float, *, stages: int = 3, factor: float = 0.1) -> float:
     float
         Factor on the peak rate.
 
+    Raises
+    ------
+    ValueError
+        A number is not finite or out of range.
+
     Examples
     --------
     >>> [round(step_decay(t), 3) for t in (0, 0.3, 0.4, 0.9)]
     [1.0, 1.0, 0.1, 0.01]
     """
+    done, factor = expect_number("done", done), expect_number("factor", factor, least=0)
+    stages = expect_count("stages", stages)
     return float(factor ** min(int(done * stages), stages - 1))
 
 
@@ -68,12 +83,17 @@ def cosine(done: float) -> float:
     float
         Factor on the peak rate.
 
+    Raises
+    ------
+    ValueError
+        A number is not finite or out of range.
+
     Examples
     --------
     >>> [round(cosine(t), 3) for t in (0, 0.5, 1)]
     [1.0, 0.5, 0.0]
     """
-    return (1 + cos(pi * done)) / 2
+    return (1 + cos(pi * expect_number("done", done))) / 2
 
 
 def one_cycle(
@@ -97,11 +117,21 @@ def one_cycle(
     float
         Factor on the peak rate.
 
+    Raises
+    ------
+    ValueError
+        A number is not finite or out of range.
+
     Examples
     --------
     >>> [round(one_cycle(t), 3) for t in (0, 0.15, 0.3, 0.65, 1)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
+    done, start, end = (
+        expect_number(name, value)
+        for name, value in (("done", done), ("start", start), ("end", end))
+    )
+    warm_up = expect_number("warm_up", warm_up, least=0, below=1)
     if done < warm_up:
         return start + (1 - start) * (1 - cosine(done / warm_up))
     return end + (1 - end) * cosine((done - warm_up) / (1 - warm_up))

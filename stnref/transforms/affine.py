@@ -26,7 +26,7 @@ from stnref.transforms.basis import (
     basis_grid_forward,
     basis_grid_jvp,
 )
-from stnref.validation import TARGET_AXES, Array, expect_array
+from stnref.validation import TARGET_AXES, Array, expect_array, expect_cache
 
 
 def affine_grid_forward(theta: ArrayLike, G: ArrayLike) -> tuple[Array, BasisGridCache]:
@@ -75,6 +75,7 @@ def affine_grid_backward(dgrid: ArrayLike, cache: BasisGridCache) -> Array:
     >>> affine_grid_backward(np.array([[[[2.0, 1.0]]]]), cache).tolist()
     [[[1.0, 2.0, 2.0], [0.5, 1.0, 1.0]]]
     """
+    cache = expect_cache(cache, BasisGridCache, "affine_grid_forward")
     return basis_grid_backward(dgrid, cache).swapaxes(1, 2)  # G6
 
 
@@ -88,6 +89,7 @@ def affine_grid_jvp(theta_dot: ArrayLike, cache: BasisGridCache) -> Array:
     >>> affine_grid_jvp(np.array([[[2.0, 0, 1], [0, 0, 1]]]), cache).tolist()
     [[[[2.0, 1.0]]]]
     """
+    cache = expect_cache(cache, BasisGridCache, "affine_grid_forward")
     batch, K, d = cache.theta_shape
     theta_dot = expect_array("theta_dot", theta_dot, (batch, d, K))
     return basis_grid_jvp(theta_dot.swapaxes(1, 2), cache)  # G5
@@ -185,6 +187,7 @@ def translation_matrix_backward(dtheta: ArrayLike, cache: MatrixCache) -> Array:
     >>> translation_matrix_backward(np.arange(6.0).reshape(1, 2, 3), cache).tolist()
     [[2.0, 5.0]]
     """
+    cache = expect_cache(cache, MatrixCache, "translation_matrix_forward")
     return _expect_dtheta(dtheta, cache)[:, :, 2].copy()  # G8
 
 
@@ -198,6 +201,7 @@ def translation_matrix_jvp(params_dot: ArrayLike, cache: MatrixCache) -> Array:
     >>> translation_matrix_jvp(np.array([[1.0, 2.0]]), cache).tolist()
     [[[0.0, 0.0, 1.0], [0.0, 0.0, 2.0]]]
     """
+    cache = expect_cache(cache, MatrixCache, "translation_matrix_forward")
     tx, ty = _expect_params_dot(params_dot, cache).T
     return _matrix([[0, 0, tx], [0, 0, ty]])  # G8
 
@@ -243,6 +247,7 @@ def attention_matrix_backward(dtheta: ArrayLike, cache: MatrixCache) -> Array:
     >>> attention_matrix_backward(np.arange(6.0).reshape(1, 2, 3), cache).tolist()
     [[4.0, 2.0, 5.0]]
     """
+    cache = expect_cache(cache, MatrixCache, "attention_matrix_forward")
     dtheta = _expect_dtheta(dtheta, cache)
     ds = dtheta[:, 0, 0] + dtheta[:, 1, 1]  # G9
     return np.stack([ds, dtheta[:, 0, 2], dtheta[:, 1, 2]], axis=-1)
@@ -258,6 +263,7 @@ def attention_matrix_jvp(params_dot: ArrayLike, cache: MatrixCache) -> Array:
     >>> attention_matrix_jvp(np.array([[3.0, 1.0, 2.0]]), cache).tolist()
     [[[3.0, 0.0, 1.0], [0.0, 3.0, 2.0]]]
     """
+    cache = expect_cache(cache, MatrixCache, "attention_matrix_forward")
     s, tx, ty = _expect_params_dot(params_dot, cache).T
     return _matrix([[s, 0, tx], [0, s, ty]])  # G9
 
@@ -307,6 +313,7 @@ def rigid_matrix_backward(dtheta: ArrayLike, cache: MatrixCache) -> Array:
     >>> rigid_matrix_backward(np.arange(6.0).reshape(1, 2, 3), cache).tolist()
     [[2.0, 2.0, 5.0]]
     """
+    cache = expect_cache(cache, MatrixCache, "rigid_matrix_forward")
     dtheta = _expect_dtheta(dtheta, cache)
     a = cache.params[:, 0]
     dcos, dsin = dtheta[:, 0, 0] + dtheta[:, 1, 1], dtheta[:, 1, 0] - dtheta[:, 0, 1]
@@ -324,6 +331,7 @@ def rigid_matrix_jvp(params_dot: ArrayLike, cache: MatrixCache) -> Array:
     >>> rigid_matrix_jvp(np.array([[3.0, 1.0, 2.0]]), cache).tolist()
     [[[-0.0, -3.0, 1.0], [3.0, -0.0, 2.0]]]
     """
+    cache = expect_cache(cache, MatrixCache, "rigid_matrix_forward")
     a = cache.params[:, 0]
     a_dot, tx, ty = _expect_params_dot(params_dot, cache).T
     cos_dot, sin_dot = -np.sin(a) * a_dot, np.cos(a) * a_dot  # G10
@@ -376,6 +384,7 @@ def similarity_matrix_backward(dtheta: ArrayLike, cache: MatrixCache) -> Array:
     >>> similarity_matrix_backward(np.arange(6.0).reshape(1, 2, 3), cache).tolist()
     [[4.0, 4.0, 2.0, 5.0]]
     """
+    cache = expect_cache(cache, MatrixCache, "similarity_matrix_forward")
     dtheta = _expect_dtheta(dtheta, cache)
     s, a = cache.params[:, 0], cache.params[:, 1]
     dcos, dsin = dtheta[:, 0, 0] + dtheta[:, 1, 1], dtheta[:, 1, 0] - dtheta[:, 0, 1]
@@ -396,6 +405,7 @@ def similarity_matrix_jvp(params_dot: ArrayLike, cache: MatrixCache) -> Array:
     >>> similarity_matrix_jvp(np.array([[3.0, 0.5, 1.0, 2.0]]), cache).tolist()
     [[[3.0, -1.0, 1.0], [1.0, 3.0, 2.0]]]
     """
+    cache = expect_cache(cache, MatrixCache, "similarity_matrix_forward")
     s, a = cache.params[:, 0], cache.params[:, 1]
     s_dot, a_dot, tx, ty = _expect_params_dot(params_dot, cache).T
     cos_dot = s_dot * np.cos(a) - s * np.sin(a) * a_dot

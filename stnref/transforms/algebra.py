@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stnref.coordinates import normalize, unnormalize_forward
-from stnref.validation import Array, expect_array, expect_finite, expect_sizes
+from stnref.validation import Array, expect_array, expect_cache, expect_finite, expect_sizes
 
 MATRICES = (("B", 2, 3), ("B", 3, 4), ("B", 3, 3))
 """Shapes of matrices: affine 2-D, affine 3-D, projective 2-D."""
@@ -90,7 +90,7 @@ def compose_backward(dC: ArrayLike, cache: ComposeCache) -> tuple[Array, Array]:
     >>> dzoom[0, 0].tolist(), dshift[0, 0].tolist()
     ([1.5, 1.0, 1.0], [0.5, 0.5, 0.5])
     """
-    A, B = cache
+    A, B = expect_cache(cache, ComposeCache, "compose_forward")
     rows = A.shape[1]
     dC = _square(expect_array("dC", dC, A.shape), corner=0)
     dA, dB = dC @ _square(B).swapaxes(1, 2), _square(A).swapaxes(1, 2) @ dC  # T20
@@ -107,7 +107,7 @@ def compose_jvp(A_dot: ArrayLike | None, B_dot: ArrayLike | None, cache: Compose
     >>> compose_jvp(2 * zoom, None, compose_forward(zoom, shift)[1]).tolist()
     [[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]
     """
-    A, B = cache
+    A, B = expect_cache(cache, ComposeCache, "compose_forward")
     A_dot = np.zeros_like(A) if A_dot is None else expect_array("A_dot", A_dot, A.shape)
     B_dot = np.zeros_like(B) if B_dot is None else expect_array("B_dot", B_dot, B.shape)
     C_dot = _square(A_dot, corner=0) @ _square(B) + _square(A) @ _square(B_dot, corner=0)  # T19
@@ -199,7 +199,7 @@ def invert_backward(dN: ArrayLike, cache: InvertCache) -> Array:
     >>> invert_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
     [-4.0, -4.0, -2.0]
     """
-    (N,) = cache
+    (N,) = expect_cache(cache, InvertCache, "invert_forward")
     dN = _square(expect_array("dN", dN, N.shape), corner=0)
     transposed = _square(N).swapaxes(1, 2)
     return -(transposed @ dN @ transposed)[:, : N.shape[1]]  # T21
@@ -215,7 +215,7 @@ def invert_jvp(A_dot: ArrayLike, cache: InvertCache) -> Array:
     >>> invert_jvp(np.ones((1, 2, 3)), cache)[0, 0].tolist()
     [-4.0, -4.0, -2.0]
     """
-    (N,) = cache
+    (N,) = expect_cache(cache, InvertCache, "invert_forward")
     A_dot = _square(expect_array("A_dot", A_dot, N.shape), corner=0)
     return -(_square(N) @ A_dot @ _square(N))[:, : N.shape[1]]  # T21
 
@@ -311,6 +311,7 @@ def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
     >>> to_pixel_matrix_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
     [-2.0, 0.0, 4.0]
     """
+    cache = expect_cache(cache, PixelMatrixCache, "to_pixel_matrix_forward")
     return _between_backward("dM", dM, cache)
 
 
@@ -324,6 +325,7 @@ def to_pixel_matrix_jvp(A_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
     >>> to_pixel_matrix_jvp(np.eye(2, 3)[None], cache).tolist()
     [[[2.0, 0.0, -4.0], [0.0, 1.0, -1.5]]]
     """
+    cache = expect_cache(cache, PixelMatrixCache, "to_pixel_matrix_forward")
     return _between_jvp("A_dot", A_dot, cache)
 
 
@@ -408,6 +410,7 @@ def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
     >>> from_pixel_matrix_backward(np.ones((1, 2, 3)), cache)[0, 0].tolist()
     [2.0, 1.0, 0.5]
     """
+    cache = expect_cache(cache, PixelMatrixCache, "from_pixel_matrix_forward")
     return _between_backward("dA", dA, cache)
 
 
@@ -421,6 +424,7 @@ def from_pixel_matrix_jvp(M_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
     >>> from_pixel_matrix_jvp(np.ones((1, 2, 3)), cache)[0, 0].tolist()
     [1.0, 0.5, 2.0]
     """
+    cache = expect_cache(cache, PixelMatrixCache, "from_pixel_matrix_forward")
     return _between_jvp("M_dot", M_dot, cache)
 
 

@@ -25,6 +25,7 @@ from stnref.validation import (
     TARGET_AXES,
     Array,
     expect_array,
+    expect_cache,
     expect_finite,
     expect_number,
     expect_sizes,
@@ -83,7 +84,7 @@ def basis_grid_backward(dgrid: ArrayLike, cache: BasisGridCache) -> Array:
     >>> basis_grid_backward(np.ones((1, 4, 5, 2)), cache).tolist()
     [[[10.0, 10.0], [10.0, 10.0], [10.0, 10.0]]]
     """
-    B, (batch, K, d) = cache
+    B, (batch, K, d) = expect_cache(cache, BasisGridCache, "basis_grid_forward")
     dgrid = expect_array("dgrid", dgrid, (batch, *B.shape[:-1], d))
     B = B.reshape(-1, K)  # (P, K)
     return B.T @ dgrid.reshape(batch, len(B), d)  # (B, K, d), G7
@@ -99,6 +100,7 @@ def basis_grid_jvp(theta_dot: ArrayLike, cache: BasisGridCache) -> Array:
     >>> basis_grid_jvp(np.full((1, 3, 2), 2.0), cache)[0, 0, 0].tolist()
     [3.0, 3.0]
     """
+    cache = expect_cache(cache, BasisGridCache, "basis_grid_forward")
     theta_dot = expect_array("theta_dot", theta_dot, cache.theta_shape)
     return basis_grid_forward(theta_dot, cache.B)[0]  # G7
 
@@ -288,7 +290,7 @@ def bspline_basis(control_shape: Sequence[int], G: ArrayLike) -> NDArray[np.floa
     """
     rows, columns = _expect_lattice(control_shape)
     G = _expect_real("G", G, ("H'", "W'", 2))
-    if G.min() < -1 or G.max() > 1:
+    if (np.abs(G) > 1).any():
         raise ValueError(f"G: expected values from -1 to 1, got {G.min()} to {G.max()}")
     b_x, b_y = _lattice_weights(G[..., 0], columns), _lattice_weights(G[..., 1], rows)
     B = b_y[..., :, None] * b_x[..., None, :]  # (H', W', rows, columns), T16

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from stnref.pairs import Pair, pair_of
 from stnref.transforms.registry import Transform, chain
-from stnref.validation import Array, expect_array, expect_choice, expect_number
+from stnref.validation import Array, expect_array, expect_cache, expect_choice, expect_number
 
 
 class Learnt(NamedTuple):
@@ -207,7 +207,7 @@ def constrain_backward(dparams: ArrayLike, cache: ConstrainCache) -> Array:
     >>> constrain_backward(np.array([[10.0, 20.0, 30.0]]), cache).tolist()
     [[20.0, 30.0]]
     """
-    slope, learnt, n_params = cache
+    slope, learnt, n_params = expect_cache(cache, ConstrainCache, "constrain_forward")
     dparams = expect_array("dparams", dparams, (len(slope), n_params))
     return dparams[:, learnt] * slope  # T26
 
@@ -222,7 +222,7 @@ def constrain_jvp(raw_dot: ArrayLike, cache: ConstrainCache) -> Array:
     >>> constrain_jvp(np.array([[10.0, 30.0]]), cache).tolist()
     [[20.0, 0.0, 30.0]]
     """
-    slope, learnt, n_params = cache
+    slope, learnt, n_params = expect_cache(cache, ConstrainCache, "constrain_forward")
     learnt_dot = expect_array("raw_dot", raw_dot, slope.shape) * slope  # T25
     params_dot = np.zeros((len(slope), n_params), learnt_dot.dtype)
     params_dot[:, learnt] = learnt_dot
@@ -261,6 +261,10 @@ def constrained(transform: Transform, constraints: Mapping[int, Constraint]) -> 
     >>> window.forward(np.array([[0.25, 0.0]]))[0][0, 0, 0].tolist()
     [-0.25, -0.5]
     """
+    if not isinstance(transform, Transform):
+        raise TypeError(f"transform: expected a Transform, got {transform!r}")
+    if not isinstance(constraints, Mapping):
+        raise TypeError(f"constraints: expected a mapping from indices, got {constraints!r}")
     n = transform.n_params
     for index in constraints:
         expect_choice("constraints", index, range(n))
@@ -286,6 +290,8 @@ def _raw(k: int, constraint: Constraint, value: float) -> float:
 
 def _learnt(constraints: Sequence[Constraint]) -> tuple[int, ...]:
     """Return the indices of the parameters that are not fixed."""
+    if not isinstance(constraints, Sequence):
+        raise TypeError(f"constraints: expected one for each parameter, got {constraints!r}")
     for k, c in enumerate(constraints):
         if not isinstance(c, (Fixed, Learnt)):
             raise TypeError(f"constraints[{k}]: expected fixed, bounded or positive, got {c!r}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_cache
 
 
 class FlowGridCache(NamedTuple):
@@ -66,6 +66,7 @@ def flow_grid_backward(dgrid: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_backward(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
+    cache = expect_cache(cache, FlowGridCache, "flow_grid_forward")
     return expect_array("dgrid", dgrid, cache.shape).copy()  # T18
 
 
@@ -80,4 +81,5 @@ def flow_grid_jvp(flow_dot: ArrayLike, cache: FlowGridCache) -> Array:
     >>> flow_grid_jvp(np.array([[[[1.0, 2.0]]]]), cache).tolist()
     [[[[1.0, 2.0]]]]
     """
+    cache = expect_cache(cache, FlowGridCache, "flow_grid_forward")
     return expect_array("flow_dot", flow_dot, cache.shape).copy()  # T18

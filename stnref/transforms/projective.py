@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.validation import Array, expect_array, expect_choice
+from stnref.validation import Array, expect_array, expect_cache, expect_choice
 
 HORIZON = 1e-4
 """A point is hidden if Z is at most this much of the largest entry of theta's third row."""
@@ -108,7 +108,7 @@ def projective_grid_backward(dgrid: ArrayLike, cache: ProjectiveGridCache) -> Ar
     >>> projective_grid_backward(np.array([[[[2.0, 1.0]]]]), cache).tolist()
     [[[1.0, 2.0, 2.0], [0.5, 1.0, 1.0], [-1.0, -2.0, -2.0]]]
     """
-    basis, grid, inverse_Z = cache
+    basis, grid, inverse_Z = expect_cache(cache, ProjectiveGridCache, "projective_grid_forward")
     dgrid = expect_array("dgrid", dgrid, grid.shape)
     dXY = dgrid * inverse_Z  # T3
     dZ = -(dXY * grid).sum(axis=-1, keepdims=True)  # T3
@@ -127,7 +127,7 @@ def projective_grid_jvp(theta_dot: ArrayLike, cache: ProjectiveGridCache) -> Arr
     >>> projective_grid_jvp(np.ones((1, 3, 3)), cache).tolist()
     [[[[1.25, 0.0]]]]
     """
-    basis, grid, inverse_Z = cache
+    basis, grid, inverse_Z = expect_cache(cache, ProjectiveGridCache, "projective_grid_forward")
     theta_dot = expect_array("theta_dot", theta_dot, (len(grid), 3, 3))
     XYZ_dot = _project(theta_dot, basis)
     return (XYZ_dot[..., :2] - grid * XYZ_dot[..., 2:]) * inverse_Z  # T2
