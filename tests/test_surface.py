@@ -1,6 +1,8 @@
 """The names at the top level, the rooms behind them, and what the pages write of both."""
 
 import ast
+import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -71,3 +73,39 @@ def test_names_that_are_written_somewhere_exist(pattern: str) -> None:
     assert written
     for name in written:
         pkgutil.resolve_name(name)
+
+
+ENDINGS = ("_forward", "_backward", "_jvp", "_slope")
+
+
+def _own_names(room: str) -> set[str]:
+    """What a room defines, or, if it is a folder, what its `__init__` imports from below."""
+    module = importlib.import_module(f"stnref.{room}")
+    names = set()
+    for name, value in vars(module).items():
+        home = getattr(value, "__module__", None) or f"stnref.{room}"
+        own = home == module.__name__ or (hasattr(module, "__path__") and "stnref." in home)
+        if own and not name.startswith(("_", "expect_")) and not inspect.ismodule(value):
+            names.add(name)
+    return {n for n in names if callable(getattr(module, n)) and not n.endswith("Cache")}
+
+
+def test_the_page_of_public_names_has_them_all() -> None:
+    page = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    top = set(re.findall(r"`(\w+)`", page.split("| room |")[0]))
+    for room, row in rows.items():
+        written = top | set(re.findall(r"`(\w+)`", row))
+        for name in _own_names(room):
+            stems = {name.removesuffix(ending) for ending in ENDINGS}
+            assert stems & written, f"docs/names.md, `{room}`: expected {name}"
+    internal = {"checks", "cli", "course", "experiments", "files", "validation", "coordinates"}
+    assert set(ROOMS) - internal - {"spatial_transformer"} <= set(rows)
+
+
+def test_the_names_on_that_page_exist() -> None:
+    page = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
+    for room, row in re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE):
+        module = importlib.import_module(f"stnref.{room}")
+        for name in set(re.findall(r"`(\w+)`", row)) - {"_backward", "_slope"}:
+            assert hasattr(module, name) or hasattr(module, f"{name}_forward"), f"{room}.{name}"
