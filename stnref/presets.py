@@ -8,10 +8,10 @@ picture first. The values of bilinear interpolation are the same; slopes differ 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from stnref.kernels import MODES
 from stnref.padding import (
@@ -25,37 +25,55 @@ from stnref.padding import (
 )
 from stnref.sampler import (
     GridSampleCache,
+    expect_known,
     expect_map_and_points,
     grid_sample_backward,
     sample_forward,
 )
-from stnref.validation import Array, expect_choice
+from stnref.validation import Array, expect_choice, expect_finite, expect_flag
+
+M = 3.0 * 2**25
+"""Adding and subtracting it in float64 rounds a number to a multiple of 2^-26."""
 
 
-def _plain_points(
-    grid: Array, shape: Sequence[int], align_corners: bool
-) -> tuple[Array, NDArray[np.float64]]:
+def _plain_points(grid: Array, n: Array, align_corners: bool, fused: bool) -> tuple[Array, Array]:
     """Return pixel coordinates by the plain formula, not snapped to the lattice, and dx/dg."""
-    n = np.asarray(shape[::-1]).astype(grid.real.dtype)  # (d,), order (x, y)
-    if align_corners:
-        return (grid + 1) / 2 * (n - 1), (n - 1) / 2
-    return ((grid + 1) * n - 1) / 2, n / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the outcome
+        s = grid + 1
+        if expect_flag("align_corners", align_corners):
+            return s / 2 * (n - 1), (n - 1) / 2
+        return (_fused_minus_one(s, n) if fused else s * n - 1) / 2, n / 2
+
+
+def _fused_minus_one(s: Array, n: Array) -> Array:
+    """Return s n - 1 rounded once, as the machine's fused multiply-add does.
+
+    s splits into a multiple of 2^-26 and a rest of 26 bits. While n and |s| n are less
+    than 2^26, both products and the difference are exact, and so only the last sum rounds.
+    """
+    wide = s.astype(np.result_type(s, np.float64))
+    high = wide + M - M
+    return (high * n - 1 + (wide - high) * n).astype(s.dtype)
+
+
+def _sizes(U: Array, grid: Array) -> Array:
+    """Return the map's sizes in the grid's precision: (d,), order (x, y)."""
+    return np.asarray(U.shape[-2:0:-1]).astype(grid.real.dtype)
 
 
 # --------------------------------------------------------- coordinates, moved into the picture
 
 
-def _clip(x: Array, n: int) -> tuple[Array, Array]:
+def _clip(x: Array, n: Array) -> tuple[Array, Array]:
     """Clip x to [0, n - 1]; the slope is 0 on the bounds already."""
     slope = ((x.real > 0) & (x.real < n - 1)).astype(x.real.dtype)
     return np.where(x.real <= 0, 0, np.where(x.real >= n - 1, n - 1, x)), slope
 
 
-def _reflect(x: Array, low: float, high: float) -> tuple[Array, Array]:
-    """Reflect x about low and high until it lies between; the slope is 1 or -1."""
-    span = high - low
-    if span == 0:
-        return np.zeros_like(x), np.zeros_like(x.real)
+def _reflect(x: Array, n: Array, align_corners: bool) -> tuple[Array, Array]:
+    """Reflect x about the picture's bounds until it lies between; the slope is 1 or -1."""
+    low, high = _bounds(n, align_corners)
+    span = np.maximum(high - low, 1)  # it is 0 for one pixel, to which x is clipped later
     sign = np.where(x.real < low, -1, 1).astype(x.real.dtype)
     distance = (x - low) * sign  # from the lower bound
     flips = np.floor(distance.real / span)
@@ -64,25 +82,9 @@ def _reflect(x: Array, low: float, high: float) -> tuple[Array, Array]:
     return np.where(odd, high - rest, low + rest), np.where(odd, -sign, sign)
 
 
-def _into_the_picture(
-    points: Array, shape: Sequence[int], padding_mode: str, align_corners: bool
-) -> tuple[Array, Array]:
-    """Move every coordinate into the picture, as PyTorch does; return the slopes too."""
-    moved, slopes = points.copy(), np.ones_like(points.real)
-    for axis, n in enumerate(shape[::-1]):
-        x, slope = points[..., axis], slopes[..., axis]
-        if padding_mode == "reflection":
-            x, slope = _reflect(x, *_bounds(n, align_corners))
-        if padding_mode != "zeros":
-            x, clip_slope = _clip(x, n)
-            slope = slope * clip_slope
-        moved[..., axis], slopes[..., axis] = x, slope
-    return moved, slopes
-
-
-def _bounds(n: int, align_corners: bool) -> tuple[float, float]:
+def _bounds(n: Array, align_corners: bool) -> tuple[float, Array]:
     """Return where an axis of n pixels is reflected."""
-    return (0, n - 1) if align_corners else (-0.5, n - 0.5)
+    return (0.0, n - 1) if align_corners else (-0.5, n - 0.5)
 
 
 # ----------------------------------------------------------------------------------- PyTorch
@@ -98,6 +100,8 @@ def pytorch_grid_sample_forward(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
+    nonfinite: str = "raise",
+    fused: bool = False,
 ) -> tuple[Array, GridSampleCache]:
     """Sample as ``torch.nn.functional.grid_sample`` does, but channels last.
 
@@ -112,6 +116,11 @@ def pytorch_grid_sample_forward(
     padding_mode : "zeros", "border" or "reflection"
     align_corners : bool
         PyTorch's default, unlike ours, is False.
+    nonfinite : "raise" or "outside"
+        See `sample_forward`. What PyTorch does depends on mode, padding and dimension, and may
+        crash: ``docs/conventions.md`` has the table.
+    fused : bool
+        True: as on a processor with AVX2 or AVX-512, see the notes.
 
     Returns
     -------
@@ -135,6 +144,16 @@ def pytorch_grid_sample_forward(
     - on the lattice with round-off: the plain formula may put a lattice point an ulp aside, ours
       lands on it.
 
+    With outer edges that formula is x = ((g + 1) n - 1) / 2, and how it rounds depends on the
+    processor. Where ``torch.backends.cpu.get_cpu_capability()`` is "AVX2" or "AVX512", PyTorch
+    computes pictures with fused multiply-adds: (g + 1) n - 1 rounds once, as with ``fused=True``.
+    Under "DEFAULT", which ``ATEN_CPU_CAPABILITY=default`` asks for, and in all volumes, it rounds
+    twice, as with ``fused=False``; for volumes `fused` does nothing. The two differ by round-off,
+    which decides the cell of a lattice point, and with it the slope: U = [0, 1, 3, 6, 10, 15, 21]
+    at g = 2/7 in float64 has dV/dg = 14 fused and 17.5 not. On the identity grid that PyTorch
+    makes itself a slope differs for 63 of the sizes 2 to 128. Nearest may take the other pixel
+    at a half. `fused` is exact while n and |x| are less than 2^25 pixels.
+
     Examples
     --------
     At x = 2.5, half a pixel from the outer edge:
@@ -149,17 +168,28 @@ def pytorch_grid_sample_forward(
     expect_choice("padding_mode", padding_mode, PADDING_MODES)
     if mode == "bicubic" and U.ndim == 5:
         raise ValueError(f"mode: expected 'nearest' or 'bilinear' for a volume, got {mode!r}")
-    shape = U.shape[1:-1]
-    points, slope = _plain_points(grid, shape, align_corners)
+    expect_known("grid", grid, nonfinite)
+    n = _sizes(U, grid)
+    fused = expect_flag("fused", fused) and U.ndim == 4
+    points, slope = _plain_points(grid, n, align_corners, fused)
+    expect_known("grid, in pixels", points, nonfinite)
     padding: Padding = zeros
     if mode == "bicubic":  # here PyTorch too pads the taps
-        padding, slopes = padding_modes(align_corners)[padding_mode], np.ones_like(points.real)
-    else:
-        points, slopes = _into_the_picture(points, shape, padding_mode, align_corners)
+        padding = padding_modes(align_corners)[padding_mode]
+    elif padding_mode != "zeros":
+        known = np.isfinite(points)
+        moved = np.where(known, points, 0)
+        if padding_mode == "reflection":
+            moved, sign = _reflect(moved, n, align_corners)
+            slope = slope * sign
+        moved, inside = _clip(moved, n)
+        points, slope = np.where(known, moved, np.nan), slope * inside
     if mode == "nearest":
         points = np.rint(points.real)
-    V, sample = sample_forward(U, points, kernel=MODES[mode](), padding=padding)
-    return V, GridSampleCache(sample, slope * slopes)
+    V, sample = sample_forward(
+        U, points, kernel=MODES[mode](), padding=padding, nonfinite="outside"
+    )
+    return V, GridSampleCache(sample, slope)
 
 
 def pytorch_grid_sample_backward(
@@ -185,12 +215,14 @@ def pytorch_grid_sample(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
+    nonfinite: str = "raise",
+    fused: bool = False,
 ) -> Array:
     """`pytorch_grid_sample_forward` without its cache; align_corners=False as in PyTorch.
 
     Parameters
     ----------
-    U, grid, mode, padding_mode, align_corners
+    U, grid, mode, padding_mode, align_corners, nonfinite, fused
         See `pytorch_grid_sample_forward`.
 
     Returns
@@ -209,7 +241,13 @@ def pytorch_grid_sample(
     6.5
     """
     return pytorch_grid_sample_forward(
-        U, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners
+        U,
+        grid,
+        mode=mode,
+        padding_mode=padding_mode,
+        align_corners=align_corners,
+        nonfinite=nonfinite,
+        fused=fused,
     )[0]
 
 
@@ -226,6 +264,7 @@ def onnx_grid_sample(
     mode: str = "linear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
+    runtime: bool = False,
 ) -> Array:
     """Sample as ONNX's GridSample does, operator set 20 and later, but channels last.
 
@@ -238,6 +277,9 @@ def onnx_grid_sample(
         Up to operator set 19 the last two were called "bilinear" and "bicubic".
     padding_mode : "zeros", "border" or "reflection"
     align_corners : bool
+    runtime : bool
+        False: as the standard's reference; True: as ONNX Runtime. They differ in "cubic" with
+        "border".
 
     Returns
     -------
@@ -246,15 +288,18 @@ def onnx_grid_sample(
     Raises
     ------
     TypeError, ValueError
-        As `grid_sample_forward`.
+        As `grid_sample_forward`; a coordinate that is not finite is refused.
 
     Notes
     -----
-    It differs from `grid_sample` in these rules: nearest rounds half to even, before it pads; the
-    coordinate is clamped or reflected first in all modes, and the taps then once more, so that
-    cubic with border or reflection gives other values outside of the picture. AffineGrid is
-    `affine_grid` with the target grid of the same corner rule; on an axis of size one with
-    aligned corners ONNX's reference fails, and ours is 0.
+    It differs from `grid_sample` in two rules. Nearest rounds half to even. In cubic with border
+    the standard's reference clamps the coordinate first, so that a sample outside is the border
+    pixel; ONNX Runtime clamps the taps, as PyTorch and `grid_sample` do. An exported network is
+    validated against the runtime, so there `runtime=True` is the one to compare with. (ONNX
+    Runtime has no cubic volumes.)
+
+    AffineGrid is `affine_grid` with the target grid of the same corner rule; on an axis of size
+    one with aligned corners ONNX's reference fails, and ours is 0.
 
     Examples
     --------
@@ -265,16 +310,17 @@ def onnx_grid_sample(
     U, grid = expect_map_and_points(U, "grid", grid)
     expect_choice("mode", mode, ONNX_MODES)
     expect_choice("padding_mode", padding_mode, PADDING_MODES)
-    shape = U.shape[1:-1]
-    points, _ = _plain_points(grid, shape, align_corners)
+    expect_finite("grid", grid)
+    n = _sizes(U, grid)
+    points, _ = _plain_points(grid, n, align_corners, fused=False)
+    expect_finite("grid, in pixels", points)
     if mode == "nearest":
         points = np.rint(points.real)
-    if padding_mode != "zeros":
-        for axis, n in enumerate(shape[::-1]):
-            x, (low, high) = points[..., axis], _bounds(n, align_corners)
-            outside = (x.real < low) | (x.real > high)
-            inner = _clip(x, n)[0] if padding_mode == "border" else _reflect(x, low, high)[0]
-            points[..., axis] = np.where(outside, inner, x)
+    clamps = mode == "cubic" and padding_mode == "border"
+    if not expect_flag("runtime", runtime) and clamps:
+        low, high = _bounds(n, align_corners)
+        outside = (points.real < low) | (points.real > high)
+        points = np.where(outside, _clip(points, n)[0], points)
     padding = padding_modes(align_corners)[padding_mode]
     return sample_forward(U, points, kernel=mode, padding=padding)[0]
 

@@ -179,6 +179,8 @@ RULES: dict[str, Callable[[Draw], Any]] = {
     "padding_mode": lambda r: r.choice("zeros", "border", "reflection", "wrap"),
     "nonfinite": lambda r: r.choice("raise", "outside"),
     "normalize": lambda r: r.choice(True, False),
+    "fused": lambda r: r.choice(True, False),
+    "runtime": lambda r: r.choice(True, False),
     "tol": lambda r: r.choice(1e-6, 0.25),
     "margin": lambda r: r.choice(0.5, 1.0),
     # kernels and paddings
