@@ -177,7 +177,9 @@ def locate(
         m, inside = pad(cell + _offsets(kernel).astype(cell.dtype), n)  # (taps, P)
         pixel.append(m * stride)
         outside.append(~(inside & finite))
-        fraction.append(x - cell)
+        f = x - cell
+        f -= (f.real == 1) * np.finfo(f.dtype).epsneg  # -1e-17 + 1 rounds, but stays below a pixel
+        fraction.append(f)
         stride *= n
     # A picture's first pixel, for each of its samples.
     pixel[-1] += np.repeat(np.arange(B) * stride, prod(points.shape[1:-1]))

@@ -72,3 +72,18 @@ def test_a_nan_in_the_map_stays_where_it_is() -> None:
     U[0, 0, 3] = np.nan
     V, _ = sample_forward(U, _points((-0.5, 0), (1.5, 0), (2.5, 0)))
     np.testing.assert_array_equal(np.isnan(V.ravel()), [False, False, True])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_hair_below_pixel_0_a_sample_has_the_left_slope(
+    kernel: str, padding: str, dtype: type[np.floating]
+) -> None:
+    """There x - floor(x) is less than 1 but rounds to it; linear with border has 0, not -6."""
+    eps = np.finfo(dtype).eps
+    points = _points((-eps, 0), (-eps / 4, 0), (-eps / 1e9, 0)).astype(dtype)
+    V, cache = sample_forward(ROW.astype(dtype), points, kernel=kernel, padding=padding)
+    dx = sample_backward(np.ones_like(V), cache)[1][..., 0].ravel()
+    np.testing.assert_allclose(dx[1:], dx[0], rtol=0, atol=100 * eps)
+    np.testing.assert_allclose(V.ravel()[1:], V.ravel()[0], rtol=0, atol=100 * eps)
