@@ -1,5 +1,11 @@
 """Values and gradients against PyTorch on random cases, where torch is installed."""
 
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,9 +22,17 @@ from tests.golden.cases import AffineCase, SampleCase, half_case, lattice_case, 
 
 pytest.importorskip("torch", reason="the optional extra 'peers' is not installed")
 
+import torch
+
 from tests.peers.torch_peer import torch_affine_grid, torch_grid_sample
 
 TOLERANCE = 1e-10
+CAPABILITY = torch.backends.cpu.get_cpu_capability()
+FUSED = CAPABILITY in ("AVX2", "AVX512")
+"""Whether PyTorch's kernels for pictures fuse multiply and add on this processor."""
+KNOWN_ROUNDING = pytest.mark.skipif(
+    not FUSED and CAPABILITY != "DEFAULT", reason=f"how {CAPABILITY} rounds is not known"
+)
 RULES = pytest.mark.parametrize("align_corners", [True, False], ids=["aligned", "edges"])
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3], ids=["2-D", "3-D"])
 
@@ -36,10 +50,17 @@ COMBINATIONS = pytest.mark.parametrize(
 
 
 def _compare(
-    case: SampleCase, mode: str, padding_mode: str, tolerance: float, *, preset: bool = False
+    case: SampleCase,
+    mode: str,
+    padding_mode: str,
+    tolerance: float,
+    *,
+    preset: bool = False,
+    fused: bool = False,
 ) -> None:
     """V, dU and dgrid of ours, or of the preset, against PyTorch's."""
-    forward = pytorch_grid_sample_forward if preset else grid_sample_forward
+    preset_forward = partial(pytorch_grid_sample_forward, fused=fused)
+    forward = preset_forward if preset else grid_sample_forward
     backward = pytorch_grid_sample_backward if preset else grid_sample_backward
     V, cache = forward(
         case.U,
@@ -111,6 +132,150 @@ def test_the_preset_on_the_lattice_and_on_the_folds(
         _compare(lattice_case(rng, d, align_corners), mode, padding_mode, 1e-10, preset=True)
         case = half_case(rng, d, align_corners)
         _compare(case, mode, padding_mode, 1e-10, preset=True)
+
+
+def _any_size_case(
+    rng: np.random.Generator, d: int, align_corners: bool, dtype: type[np.floating]
+) -> SampleCase:
+    """Draw whole and half pixels of a map of any size: few are dyadic, round-off decides."""
+    in_shape = tuple(rng.integers(1, 130 if d == 2 else 20, d).tolist())
+    case = sample_case(rng, in_shape, (9, 9) if d == 2 else (4, 4, 4), align_corners)
+    sizes = np.array(in_shape[::-1])
+    extent = np.maximum(sizes - 1, 1) if align_corners else sizes
+    x = rng.integers(-8, 2 * (sizes + 4), case.grid.shape) / 2
+    case = case._replace(grid=(2 * x - (sizes - 1)) / extent)
+    return SampleCase(*(a.astype(dtype) for a in case[:3]), align_corners)
+
+
+@KNOWN_ROUNDING
+@RULES
+@COMBINATIONS
+def test_the_preset_on_the_lattice_of_any_size(
+    d: int, mode: str, padding_mode: str, align_corners: bool
+) -> None:
+    """With the rounding of this processor every sample is in PyTorch's cell: no allowance."""
+    rng = np.random.default_rng([10, d, align_corners])
+    for _ in range(20):
+        for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 2e-5)):
+            case = _any_size_case(rng, d, align_corners, dtype)
+            _compare(case, mode, padding_mode, tolerance, preset=True, fused=FUSED)
+
+
+@RULES
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@DIMENSIONS
+def test_the_preset_has_one_of_both_slopes_on_any_processor(
+    d: int, padding_mode: str, align_corners: bool
+) -> None:
+    """However PyTorch rounds, x is within a few ulp: on the lattice that may be the other cell.
+
+    So its slope is the preset's a few ulp below, here, or a few ulp above. Off the lattice the
+    three are one, and everywhere V and dU, which are continuous, agree to round-off.
+    """
+    options = {"padding_mode": padding_mode, "align_corners": align_corners}
+    rng = np.random.default_rng([11, d, align_corners])
+    for _ in range(20):
+        case = _any_size_case(rng, d, align_corners, np.float64)
+        ulps = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(case.grid), 1)
+        slopes = []
+        for grid in (case.grid - ulps, case.grid, case.grid + ulps):
+            V, cache = pytorch_grid_sample_forward(case.U, grid, **options)
+            dU, dgrid = pytorch_grid_sample_backward(case.dV, cache)
+            slopes.append(dgrid)
+        theirs = torch_grid_sample(case, "bilinear", padding_mode)
+        scale = np.abs(theirs[2]).max(initial=1)
+        np.testing.assert_allclose(V, theirs[0], atol=1e-11)
+        np.testing.assert_allclose(dU, theirs[1], atol=1e-11)
+        assert (np.abs(slopes - theirs[2]).min(axis=0) < 1e-10 * scale).all()
+
+
+def _slope(U: list[float], g: float, dtype: type[np.floating], d: int, fused: bool) -> list[float]:
+    """dV/dg of a row of pixels at outer edges, by PyTorch and by the preset."""
+    rows = np.array(U, dtype).reshape((1,) * d + (-1, 1))
+    grid = np.zeros((1,) * (d + 1) + (d,), dtype)
+    grid[..., 0] = g
+    case = SampleCase(rows, grid, np.ones_like(grid[..., :1]), False)
+    _, cache = pytorch_grid_sample_forward(case.U, case.grid, fused=fused)
+    ours = pytorch_grid_sample_backward(case.dV, cache)[1]
+    return [dgrid.flat[0] for dgrid in (torch_grid_sample(case)[2], ours)]
+
+
+@KNOWN_ROUNDING
+def test_the_numbers_of_the_conventions_on_any_size() -> None:
+    sevenths = ([0, 1, 3, 6, 10, 15, 21], 2 / 7, np.float64)
+    elevenths = ([m * m for m in range(11)], -0.54545456, np.float32)
+    assert _slope(*sevenths, 2, FUSED) == [14, 14] if FUSED else [17.5, 17.5]
+    assert _slope(*elevenths, 2, FUSED) == [16.5, 16.5] if FUSED else [27.5, 27.5]
+    for fused in (True, False):  # volumes know no fused kernel
+        assert _slope(*sevenths, 3, fused) == [17.5, 17.5]
+        assert _slope(*elevenths, 3, fused) == [27.5, 27.5]
+
+
+@KNOWN_ROUNDING
+def test_on_pytorchs_own_identity_grid() -> None:
+    """Unfused, slopes differ at 63 of the sizes from 2 to 128 where PyTorch fuses."""
+    differing = {True: 0, False: 0}
+    for n in range(2, 129):
+        theta = torch.eye(2, 3, dtype=torch.float64)[None]
+        grid = torch.nn.functional.affine_grid(theta, (1, 1, n, n), align_corners=False).numpy()
+        U = np.tile(np.arange(n)[:, None] ** 2.0, (1, n, 1, 1))
+        case = SampleCase(U, grid, np.ones((1, n, n, 1)), False)
+        _, _, theirs = torch_grid_sample(case)
+        for fused in differing:
+            _, cache = pytorch_grid_sample_forward(U, grid, fused=fused)
+            ours = pytorch_grid_sample_backward(case.dV, cache)[1]
+            differing[fused] += not np.allclose(ours, theirs, rtol=1e-9, atol=1e-6)
+    assert differing[FUSED] == 0
+    if FUSED:
+        assert differing[False] == 63
+
+
+def test_on_the_plainest_processor() -> None:
+    """The tests above once more, without the kernels for AVX2 and AVX-512."""
+    names = "any_size or numbers_of or own_identity"
+    if os.environ.get("ATEN_CPU_CAPABILITY") == "default":
+        assert CAPABILITY == "DEFAULT"
+        pytest.skip("these are the tests once more")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", __file__]
+        + ["-k", f"{names} or plainest"],
+        env={**os.environ, "ATEN_CPU_CAPABILITY": "default"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed, 1 skipped" in run.stdout
+
+
+NOT_FINITE = {
+    ("nearest", "zeros"): (0, 0, 0),
+    ("nearest", "border"): (10, 50, 10),
+    ("nearest", "reflection"): (10, 10, 10),
+    ("bilinear", "zeros"): (np.nan, np.nan, np.nan),
+    ("bilinear", "border"): (10, 50, 10),
+    ("bilinear", "reflection"): (10, 10, 10),
+    ("bicubic", "zeros"): (np.nan, np.nan, np.nan),
+    ("bicubic", "border"): (np.nan, np.nan, np.nan),
+    ("bicubic", "reflection"): (np.nan, np.nan, np.nan),
+}
+"""What PyTorch samples from 10, 20, 30, 40, 50 where g is NaN, +inf, -inf, in pictures."""
+
+
+@KNOWN_ROUNDING
+@RULES
+@pytest.mark.parametrize(("mode", "padding_mode"), NOT_FINITE)
+def test_the_table_of_what_pytorch_does_when_g_is_not_finite(
+    mode: str, padding_mode: str, align_corners: bool
+) -> None:
+    """Forwards alone: backwards, bilinear with border or reflection kills the process."""
+    U = torch.tensor([10.0, 20, 30, 40, 50]).reshape(1, 1, 1, 5)
+    grid = torch.zeros(1, 1, 3, 2)
+    grid[0, 0, :, 0] = torch.tensor([np.nan, np.inf, -np.inf])
+    V = torch.nn.functional.grid_sample(
+        U, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners
+    )
+    np.testing.assert_array_equal(V.ravel(), NOT_FINITE[mode, padding_mode])
 
 
 @RULES
