@@ -260,22 +260,24 @@ NOT_FINITE = {
     ("bicubic", "reflection"): (np.nan, np.nan, np.nan),
 }
 """What PyTorch samples from 10, 20, 30, 40, 50 where g is NaN, +inf, -inf, in pictures."""
+IN_VOLUMES = {"zeros": (0, 0, 0), "border": (50, 50, 10), "reflection": (50, 50, 50)}
 
 
 @KNOWN_ROUNDING
 @RULES
-@pytest.mark.parametrize(("mode", "padding_mode"), NOT_FINITE)
+@COMBINATIONS
 def test_the_table_of_what_pytorch_does_when_g_is_not_finite(
-    mode: str, padding_mode: str, align_corners: bool
+    d: int, mode: str, padding_mode: str, align_corners: bool
 ) -> None:
     """Forwards alone: backwards, bilinear with border or reflection kills the process."""
-    U = torch.tensor([10.0, 20, 30, 40, 50]).reshape(1, 1, 1, 5)
-    grid = torch.zeros(1, 1, 3, 2)
-    grid[0, 0, :, 0] = torch.tensor([np.nan, np.inf, -np.inf])
+    U = torch.tensor([10.0, 20, 30, 40, 50]).reshape((1, 1) + (1,) * (d - 1) + (5,))
+    grid = torch.zeros((1,) * d + (3, d))
+    grid[..., 0] = torch.tensor([np.nan, np.inf, -np.inf])
     V = torch.nn.functional.grid_sample(
         U, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners
     )
-    np.testing.assert_array_equal(V.ravel(), NOT_FINITE[mode, padding_mode])
+    expected = NOT_FINITE[mode, padding_mode] if d == 2 else IN_VOLUMES[padding_mode]
+    np.testing.assert_array_equal(V.ravel(), expected)
 
 
 @RULES
