@@ -1,8 +1,8 @@
-r"""Other systems' rules, exactly: PyTorch, ONNX, SciPy. Layout, names and errors are ours.
+r"""Other systems' rules: PyTorch, ONNX, SciPy. Layout, names and errors are ours.
 
 Where a padding is concerned the field has two readings. Ours extends the *map* to the lattice:
-a rule on indices. PyTorch (for nearest and bilinear) and ONNX move the *coordinate* into the
-picture first. The values of bilinear interpolation are the same; slopes differ on the lattice.
+a rule on indices. PyTorch (but for bicubic) and ONNX move the *coordinate* into the picture first.
+The values are the same, but for ONNX's cubic with border; slopes differ on the lattice.
 `docs/conventions.md` lists every difference.
 """
 
@@ -32,9 +32,6 @@ from stnref.sampler import (
 )
 from stnref.validation import Array, expect_choice, expect_finite, expect_flag
 
-M = 3.0 * 2**25
-"""Adding and subtracting it in float64 rounds a number to a multiple of 2^-26."""
-
 
 def _plain_points(grid: Array, n: Array, align_corners: bool, fused: bool) -> tuple[Array, Array]:
     """Return pixel coordinates by the plain formula, not snapped to the lattice, and dx/dg."""
@@ -51,6 +48,7 @@ def _fused_minus_one(s: Array, n: Array) -> Array:
     s splits into a multiple of 2^-26 and a rest of 26 bits. While n and |s| n are less
     than 2^26, both products and the difference are exact, and so only the last sum rounds.
     """
+    M = 3.0 * 2**25  # adding and subtracting it rounds to a multiple of 2^-26
     wide = s.astype(np.result_type(s, np.float64))
     high = wide + M - M
     return (high * n - 1 + (wide - high) * n).astype(s.dtype)
@@ -126,7 +124,7 @@ def pytorch_grid_sample_forward(
     -------
     V : (B, H', W', C) or (B, D', H', W', C)
     cache : GridSampleCache
-        Its ``slope`` has the shape of the grid: it is 0 where a coordinate was clipped.
+        Where coordinates are moved its ``slope`` has the shape of the grid: 0 where one is clipped.
 
     Raises
     ------
@@ -149,10 +147,14 @@ def pytorch_grid_sample_forward(
     computes pictures with fused multiply-adds: (g + 1) n - 1 rounds once, as with ``fused=True``.
     Under "DEFAULT", which ``ATEN_CPU_CAPABILITY=default`` asks for, and in all volumes, it rounds
     twice, as with ``fused=False``; for volumes `fused` does nothing. The two differ by round-off,
-    which decides the cell of a lattice point, and with it the slope: U = [0, 1, 3, 6, 10, 15, 21]
-    at g = 2/7 in float64 has dV/dg = 14 fused and 17.5 not. On the identity grid that PyTorch
-    makes itself a slope differs for 63 of the sizes 2 to 128. Nearest may take the other pixel
-    at a half. `fused` is exact while n and |x| are less than 2^25 pixels.
+    which decides the cell of a lattice point, and with it the slope: dV/dg of
+
+    - U = [0, 1, 3, 6, 10, 15, 21] at g = 2/7 in float64 is 14 fused, 17.5 not;
+    - U = [0, 1, 4, 9, ..., 100] at g = -0.54545456 in float32 is 16.5 fused, 27.5 not.
+
+    On the identity grid that PyTorch makes itself (float64) a slope differs for 63 of the sizes 2
+    to 128. Nearest may take the other pixel at a half. `fused` is exact while n and |x| are less
+    than 2^25 pixels. Measured with PyTorch 2.13 on x86; how other processors round is not known.
 
     Examples
     --------
