@@ -167,13 +167,13 @@ def invert_flow_forward(
     ------
     TypeError, ValueError
         A dtype or a shape does not fit, a displacement is not finite, or the residual is larger
-        than `tol`: the flow folds, or bends too sharply for the iteration.
+        than `tol`: the flow folds, or stretches by so much that the iteration leaps about.
 
     Notes
     -----
     Two steps are tried: v - r, the fixed point's (F5), and v - (1 + J)^-1 r, Newton's (F6), with r
     the residual. Each pixel takes the one that leaves less. So r shrinks at least by the factor
-    |J| where that is below 1; in the end every step is Newton's.
+    |J| where that is below 1, and often where it is not; in the end every step is Newton's.
 
     Examples
     --------
@@ -201,8 +201,8 @@ def invert_flow_forward(
     if not size.max() <= tol:
         b, *pixel = (int(i) for i in np.unravel_index(size.argmax(), size.shape[:-1]))
         raise ValueError(
-            f"flow: expected one that has an inverse, got the residual {size.max():.1e} at pixel "
-            f"{tuple(pixel)} of sample {b} after {iterations} iterations"
+            f"flow: expected one that is inverted in {iterations} iterations, got the residual "
+            f"{size.max():.1e} at pixel {tuple(pixel)} of sample {b}"
         )
     return v, InvertFlowCache(sampled, _slope(sampled), r)
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 # is for.
 DOWNWARDS = """
     cli experiments checks testing viz training data
-    spatial_transformer presets splat sampler kinks taps transforms kernels padding coordinates nn
-    loops diagnosis gradcheck pairs validation files
+    spatial_transformer presets splat fields sampler kinks taps transforms kernels padding
+    coordinates nn loops diagnosis gradcheck pairs validation files
 """
 ROOMS = DOWNWARDS.split()
 # The checker is general: who wants it alone copies its folder and validation.py.

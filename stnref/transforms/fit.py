@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from stnref.validation import Array, expect_array, expect_finite
 
 ROOM = 100
-"""A system whose condition number is above 1 / (ROOM eps) determines nothing."""
+"""A matrix whose condition number is not below 1 / (ROOM eps) counts as singular."""
 
 
 # ---------------------------------------------------------------------------- least squares
@@ -72,7 +72,7 @@ def least_squares_forward(A: ArrayLike, b: ArrayLike) -> tuple[Array, LeastSquar
 def _least_squares(A: Array, b: Array) -> tuple[Array, LeastSquaresCache]:
     # With A = Q R the system of Q is well-conditioned. R is that of the real part, so that a
     # complex step passes: whatever R is, it cancels.
-    R = np.linalg.qr(A.real, mode="r")  # (B, N, N)
+    _, R = np.linalg.qr(A.real)  # (B, N, N)
     Q_T = np.linalg.solve(R.swapaxes(1, 2), A.swapaxes(1, 2))  # (B, N, M)
     pseudoinverse = np.linalg.solve(R, np.linalg.solve(Q_T @ Q_T.swapaxes(1, 2), Q_T))  # P1
     h = pseudoinverse @ b  # P1
@@ -246,16 +246,22 @@ def fit_homography_forward(
     Examples
     --------
     >>> target = np.array([[[-1.0, -1], [1, -1], [-1, 1], [1, 1]]])
-    >>> source = np.array([[[-2.0, -2], [2, -2], [-1, 1], [1, 1]]])  # the upper edge is far away
-    >>> fit_homography_forward(target, source)[0].round(6).tolist()
-    [[[1.333333, 0.0, 0.0], [0.0, 1.0, -0.333333], [0.0, 0.333333, 1.0]]]
+    >>> source = np.array([[[-2.0, -2], [2, -2], [-1, 1], [1, 1]]])  # the upper edge is wide
+    >>> (fit_homography_forward(target, source)[0].round(4) + 0).tolist()
+    [[[1.3333, 0.0, 0.0], [0.0, 1.3333, 0.0], [0.0, 0.3333, 1.0]]]
     """
     target, source = _expect_points(target, source, 2)
     A = _rows(np.insert(target, 2, 1, axis=-1), _products(target, source))  # (B, 2K, 8), P7
-    _expect_condition("target, source: expected four pairs or more, no three on a line", A)
+    _expect_condition(
+        "target, source: expected four pairs or more, no three of four on a line, and the "
+        "target's centre not on the horizon",
+        A,
+    )
     h, solved = _least_squares(A, source.reshape(len(source), -1, 1))  # P7
     theta = np.insert(h[..., 0], 8, 1, axis=1).reshape(-1, 3, 3)
-    _expect_condition("target, source: expected an invertible map, no three on a line", theta)
+    _expect_condition(
+        "target, source: expected an invertible map, no three of four points on a line", theta
+    )
     return theta, FitHomographyCache(target, source, solved)
 
 
@@ -268,10 +274,10 @@ def fit_homography_backward(dtheta: ArrayLike, cache: FitHomographyCache) -> tup
 
     >>> corners = np.array([[[-1.0, -1], [1, -1], [-1, 1], [1, 1]]])
     >>> dtheta = np.zeros((1, 3, 3))
-    >>> dtheta[0, 0, 2] = 1  # tx: a quarter from each corner
+    >>> dtheta[0, 0, 2] = 1  # tx: a quarter of each corner's x
     >>> _, dsource = fit_homography_backward(dtheta, fit_homography_forward(corners, corners)[1])
-    >>> dsource[0, 0].round(12).tolist()
-    [0.25, 0.25]
+    >>> dsource[0, :, 0].round(12).tolist()
+    [0.25, 0.25, 0.25, 0.25]
     """
     target, source, solved = cache
     batch, K, _ = target.shape
