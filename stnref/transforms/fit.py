@@ -7,7 +7,7 @@ nearest to them, by the least sum of squares:
 .. math::  h = \arg\min_h |A h - b|^2 = A^+ b
 
 A and b hold the points, so they have gradients too. Derivation: ``docs/derivations/fit.md``,
-equations P1 to P9.
+equations P1 to P7.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _least_squares(A: Array, b: Array) -> tuple[Array, LeastSquaresCache]:
 
 
 def least_squares_backward(dh: ArrayLike, cache: LeastSquaresCache) -> tuple[Array, Array]:
-    """db = A^+T dh, dA = r (A^+ db)^T - db h^T, r the residual (P4).
+    """db = A^+T dh, dA = r (A^+ db)^T - db h^T, r the residual (P3).
 
     dh : (B, N, d) -> dA : (B, M, N), db : (B, M, d). dtype: result_type of all.
     Raises ValueError if dh does not have the shape of h, TypeError on its dtype.
@@ -91,15 +91,15 @@ def least_squares_backward(dh: ArrayLike, cache: LeastSquaresCache) -> tuple[Arr
     ([-1.5, -0.5], [0.5, 0.5])
     """
     _, pseudoinverse, h, residual = cache
-    db = pseudoinverse.swapaxes(1, 2) @ expect_array("dh", dh, h.shape)  # P4
-    dA = residual @ (pseudoinverse @ db).swapaxes(1, 2) - db @ h.swapaxes(1, 2)  # P4
+    db = pseudoinverse.swapaxes(1, 2) @ expect_array("dh", dh, h.shape)  # P3
+    dA = residual @ (pseudoinverse @ db).swapaxes(1, 2) - db @ h.swapaxes(1, 2)  # P3
     return dA, db
 
 
 def least_squares_jvp(
     A_dot: ArrayLike | None, b_dot: ArrayLike | None, cache: LeastSquaresCache
 ) -> Array:
-    """h_dot = A^+ (b_dot - A_dot h + A^+T A_dot^T r) (P3); a tangent None is zero.
+    """h_dot = A^+ (b_dot - A_dot h + A^+T A_dot^T r) (P2); a tangent None is zero.
 
     A_dot : (B, M, N), b_dot : (B, M, d), or None -> h_dot : (B, N, d). dtype: result_type of all.
     Raises ValueError if a tangent does not have the shape of its input, TypeError on its dtype.
@@ -115,16 +115,16 @@ def least_squares_jvp(
         change = change + expect_array("b_dot", b_dot, residual.shape)
     if A_dot is not None:
         A_dot = expect_array("A_dot", A_dot, A.shape)
-        change = change - A_dot @ h  # P3
-        change = change + pseudoinverse.swapaxes(1, 2) @ (A_dot.swapaxes(1, 2) @ residual)  # P3
-    return pseudoinverse @ change  # P3
+        change = change - A_dot @ h  # P2
+        change = change + pseudoinverse.swapaxes(1, 2) @ (A_dot.swapaxes(1, 2) @ residual)  # P2
+    return pseudoinverse @ change  # P2
 
 
 # ----------------------------------------------------------------------------------- affine
 
 
 def fit_affine_forward(target: ArrayLike, source: ArrayLike) -> tuple[Array, LeastSquaresCache]:
-    """Theta with theta (x^t, y^t, 1) = (x^s, y^s) for each pair, or nearest to that (P5).
+    """Theta with theta (x^t, y^t, 1) = (x^s, y^s) for each pair, or nearest to that (P4).
 
     Parameters
     ----------
@@ -156,14 +156,14 @@ def fit_affine_forward(target: ArrayLike, source: ArrayLike) -> tuple[Array, Lea
     """
     target, source = _expect_points(target, source, 2, 3)
     d = target.shape[-1]
-    A = np.concatenate([target, np.ones_like(target[..., :1])], axis=-1)  # (B, K, d + 1), P5
+    A = np.concatenate([target, np.ones_like(target[..., :1])], axis=-1)  # (B, K, d + 1), P4
     _expect_condition(f"target: expected {d + 1} points or more that span the space", A)
     h, cache = _least_squares(A, source)
-    return h.swapaxes(1, 2), cache  # P5
+    return h.swapaxes(1, 2), cache  # P4
 
 
 def fit_affine_backward(dtheta: ArrayLike, cache: LeastSquaresCache) -> tuple[Array, Array]:
-    """dsource = db, dtarget = dA without the column of ones, of the least squares (P4, P5).
+    """dsource = db, dtarget = dA without the column of ones, of the least squares (P3, P4).
 
     dtheta : shape of theta -> dtarget, dsource : (B, K, d). dtype: result_type of all.
     Raises ValueError if dtheta does not have the shape of theta, TypeError on its dtype.
@@ -177,13 +177,13 @@ def fit_affine_backward(dtheta: ArrayLike, cache: LeastSquaresCache) -> tuple[Ar
     batch, n, d = cache.h.shape
     dtheta = expect_array("dtheta", dtheta, (batch, d, n))
     dA, dsource = least_squares_backward(dtheta.swapaxes(1, 2), cache)
-    return dA[..., :-1], dsource  # P5
+    return dA[..., :-1], dsource  # P4
 
 
 def fit_affine_jvp(
     target_dot: ArrayLike | None, source_dot: ArrayLike | None, cache: LeastSquaresCache
 ) -> Array:
-    """theta_dot = h_dot^T, with the tangent (x_dot, y_dot, 0) of each row of A (P3, P5).
+    """theta_dot = h_dot^T, with the tangent (x_dot, y_dot, 0) of each row of A (P2, P4).
 
     target_dot, source_dot : (B, K, d), or None for zero -> theta_dot : shape of theta. dtype:
     result_type of all.
@@ -195,7 +195,7 @@ def fit_affine_jvp(
     [[[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]]]
     """
     target_dot, source_dot = _expect_tangents(target_dot, source_dot, cache.residual)
-    A_dot = np.concatenate([target_dot, np.zeros_like(target_dot[..., :1])], axis=-1)  # P5
+    A_dot = np.concatenate([target_dot, np.zeros_like(target_dot[..., :1])], axis=-1)  # P4
     return least_squares_jvp(A_dot, source_dot, cache).swapaxes(1, 2)
 
 
@@ -213,7 +213,7 @@ class FitHomographyCache(NamedTuple):
 def fit_homography_forward(
     target: ArrayLike, source: ArrayLike
 ) -> tuple[Array, FitHomographyCache]:
-    """Theta with theta (x^t, y^t, 1) along (x^s, y^s, 1) for each pair, or nearest (P6, P7).
+    """Theta with theta (x^t, y^t, 1) along (x^s, y^s, 1) for each pair, or nearest (P5).
 
     Parameters
     ----------
@@ -251,13 +251,13 @@ def fit_homography_forward(
     [[[1.3333, 0.0, 0.0], [0.0, 1.3333, 0.0], [0.0, 0.3333, 1.0]]]
     """
     target, source = _expect_points(target, source, 2)
-    A = _rows(np.insert(target, 2, 1, axis=-1), _products(target, source))  # (B, 2K, 8), P7
+    A = _rows(np.insert(target, 2, 1, axis=-1), _products(target, source))  # (B, 2K, 8), P5
     _expect_condition(
         "target, source: expected four pairs or more, no three of four on a line, and the "
         "target's centre not on the horizon",
         A,
     )
-    h, solved = _least_squares(A, source.reshape(len(source), -1, 1))  # P7
+    h, solved = _least_squares(A, source.reshape(len(source), -1, 1))  # P5
     theta = np.insert(h[..., 0], 8, 1, axis=1).reshape(-1, 3, 3)
     _expect_condition(
         "target, source: expected an invertible map, no three of four points on a line", theta
@@ -266,7 +266,7 @@ def fit_homography_forward(
 
 
 def fit_homography_backward(dtheta: ArrayLike, cache: FitHomographyCache) -> tuple[Array, Array]:
-    """Dtarget and dsource from the dA and db of the least squares (P4, P9).
+    """Dtarget and dsource from the dA and db of the least squares (P3, P7).
 
     dtheta : (B, 3, 3) -> dtarget, dsource : (B, K, 2); the last entry of dtheta meets a constant.
     dtype: result_type of all. With dP = -dA to the products x^s x^t, …: dsource = db + dP target.
@@ -285,15 +285,15 @@ def fit_homography_backward(dtheta: ArrayLike, cache: FitHomographyCache) -> tup
     dA, db = least_squares_backward(dtheta.reshape(batch, 9, 1)[:, :8], solved)
     dA = dA.reshape(batch, K, 2, 8)
     dP = -dA[..., 6:]  # (B, K, 2, 2): of x^s or y^s, times x^t or y^t
-    dtarget = dA[:, :, 0, 0:2] + dA[:, :, 1, 3:5] + (dP * source[..., :, None]).sum(axis=-2)  # P9
-    dsource = db.reshape(batch, K, 2) + (dP * target[..., None, :]).sum(axis=-1)  # P9
+    dtarget = dA[:, :, 0, 0:2] + dA[:, :, 1, 3:5] + (dP * source[..., :, None]).sum(axis=-2)  # P7
+    dsource = db.reshape(batch, K, 2) + (dP * target[..., None, :]).sum(axis=-1)  # P7
     return dtarget, dsource
 
 
 def fit_homography_jvp(
     target_dot: ArrayLike | None, source_dot: ArrayLike | None, cache: FitHomographyCache
 ) -> Array:
-    """theta_dot = (h_dot, 0), with the tangents of A and b by the product rule (P3, P8).
+    """theta_dot = (h_dot, 0), with the tangents of A and b by the product rule (P2, P6).
 
     target_dot, source_dot : (B, K, 2), or None for zero -> theta_dot : (B, 3, 3). dtype:
     result_type of all.
@@ -306,8 +306,8 @@ def fit_homography_jvp(
     """
     target, source, solved = cache
     target_dot, source_dot = _expect_tangents(target_dot, source_dot, source)
-    products_dot = _products(target_dot, source) + _products(target, source_dot)  # P8
-    A_dot = _rows(np.insert(target_dot, 2, 0, axis=-1), products_dot)  # P8
+    products_dot = _products(target_dot, source) + _products(target, source_dot)  # P6
+    A_dot = _rows(np.insert(target_dot, 2, 0, axis=-1), products_dot)  # P6
     h_dot = least_squares_jvp(A_dot, source_dot.reshape(len(source), -1, 1), solved)
     return np.insert(h_dot[..., 0], 8, 0, axis=1).reshape(-1, 3, 3)
 
@@ -321,8 +321,8 @@ def _rows(beta: Array, products: Array) -> Array:
     """Return the two rows of each pair, (beta, 0, -x^s x^t, -x^s y^t) and so for y: (B, 2K, 8)."""
     batch, K, _ = beta.shape
     A = np.zeros((batch, K, 2, 8), np.result_type(beta, products))
-    A[:, :, 0, 0:3] = A[:, :, 1, 3:6] = beta  # P7
-    A[..., 6:] = -products  # P7
+    A[:, :, 0, 0:3] = A[:, :, 1, 3:6] = beta  # P5
+    A[..., 6:] = -products  # P5
     return A.reshape(batch, 2 * K, 8)
 
 
