@@ -76,7 +76,7 @@ def _velocity(at: np.ndarray) -> np.ndarray:
 
 
 def test_a_velocity_against_an_ode_solver() -> None:
-    """The paths end where exp(v) sends them; half the pixel leaves less than a third of the error."""
+    """The paths end where exp(v) sends them. Half the pixel: less than a third of the error."""
     integrate = pytest.importorskip("scipy.integrate")
     starts = target_grid((5, 5))[1:-1, 1:-1].reshape(-1, 2)
     ends = [
@@ -140,6 +140,7 @@ def test_an_affine_map_against_opencv(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_homography_against_scikit_image(seed: int) -> None:
     """More points of one homography; with noise it minimises something else."""
+    pytest.importorskip("skimage", minversion="0.26")
     transform = pytest.importorskip("skimage.transform")
     target, source = _points(seed, 4)
     M = _ours(fit_homography_forward, target, source)
