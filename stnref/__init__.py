@@ -75,6 +75,7 @@ if _typing.TYPE_CHECKING:  # what `__getattr__` finds
     from stnref import data as data
     from stnref import diagnosis as diagnosis
     from stnref import experiments as experiments
+    from stnref import fields as fields
     from stnref import files as files
     from stnref import filled as filled
     from stnref import gradcheck as gradcheck

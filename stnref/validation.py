@@ -197,8 +197,8 @@ def expect_sizes(name: str, value: Sequence[int], lengths: Iterable[int]) -> tup
     return sizes
 
 
-def expect_count(name: str, value: float, *, least: int = 1) -> int:
-    """Return `value` as an integer that is at least `least`.
+def expect_count(name: str, value: float, *, least: int = 1, most: float = np.inf) -> int:
+    """Return `value` as an integer from `least` to `most`.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def expect_count(name: str, value: float, *, least: int = 1) -> int:
         The argument's name, as the caller knows it.
     value : int
         What came.
-    least : int
+    least, most : int
 
     Returns
     -------
@@ -215,7 +215,7 @@ def expect_count(name: str, value: float, *, least: int = 1) -> int:
     Raises
     ------
     ValueError
-        It is not whole, or less than `least`.
+        It is not whole, or out of bounds.
 
     Examples
     --------
@@ -226,8 +226,9 @@ def expect_count(name: str, value: float, *, least: int = 1) -> int:
         count, integral = int(value), int(value) == value
     except (TypeError, ValueError, OverflowError):
         count, integral = least, False
-    if not integral or count < least:
-        raise ValueError(f"{name}: expected an integer from {least} on, got {value!r}")
+    if not integral or not least <= count <= most:
+        end = "on" if most == np.inf else f"to {most}"
+        raise ValueError(f"{name}: expected an integer from {least} {end}, got {value!r}")
     return count
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # is for.
 DOWNWARDS = """
     cli experiments checks testing viz training data spatial_transformer presets
-    filled splat sampler kinks taps transforms kernels padding coordinates nn
+    filled splat fields sampler kinks taps transforms kernels padding coordinates nn
     loops diagnosis gradcheck pairs validation files
 """
 ROOMS = DOWNWARDS.split()

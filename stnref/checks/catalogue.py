@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stnref import coordinates, nn, sampler, splat, transforms
+from stnref import coordinates, fields, nn, sampler, splat, transforms
 from stnref.coordinates import target_grid, unnormalize_forward
 from stnref.diagnosis import check_gradients
 from stnref.gradcheck import GradientReport
@@ -101,6 +101,8 @@ def all_operations(seed: int = 0) -> dict[str, Operation]:
         _grid_operations,
         _parameter_operations,
         _algebra_operations,
+        _fit_operations,
+        _field_operations,
         _sampler_operations,
         _grid_sample_operations,
         _layer_operations,
@@ -202,6 +204,28 @@ def _algebra_operations(rng: np.random.Generator) -> Iterator[Named]:
         yield of("invert", form, {"A": A})
         yield of("to_pixel_matrix", form, {"A": A}, **shapes)
         yield of("from_pixel_matrix", form, {"M": B}, **shapes)
+
+
+def _fit_operations(rng: np.random.Generator) -> Iterator[Named]:
+    """Matrices from the corners of a picture, or from more points than it takes."""
+    normal, of = rng.standard_normal, partial(_operation, transforms)
+    yield of("least_squares", "", {"A": normal((3, 7, 4)), "b": normal((3, 7, 2))})
+    for label, shape in (("4 points", (2, 2)), ("8 points", (2, 4))):
+        points = target_grid(shape).reshape(-1, 2)
+        target = points + 0.1 * normal((3, *points.shape))
+        inputs = {"target": target, "source": target + 0.2 * normal(target.shape)}
+        yield of("fit_affine", label, inputs)
+        yield of("fit_homography", label, inputs)
+
+
+def _field_operations(rng: np.random.Generator) -> Iterator[Named]:
+    """Displacements, of which those to be inverted do not fold; a few reach beyond the border."""
+    normal, of = rng.standard_normal, partial(_operation, fields)
+    inputs = {"outer": normal((3, 4, 6, 2)), "inner": 0.3 * normal((3, 5, 7, 2))}
+    yield of("compose_flows", "", inputs)
+    for label, shape in (("2-D", (3, 4, 6, 2)), ("3-D", (2, 3, 4, 5, 3))):
+        yield of("invert_flow", label, {"flow": rng.uniform(-0.1, 0.1, shape)})
+        yield of("integrate_velocity", label, {"velocity": 0.2 * normal(shape)}, steps=3)
 
 
 def _sample_kinks(

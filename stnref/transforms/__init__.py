@@ -47,6 +47,15 @@ from stnref.transforms.constrain import constrain_jvp as constrain_jvp
 from stnref.transforms.constrain import constrained as constrained
 from stnref.transforms.constrain import fixed as fixed
 from stnref.transforms.constrain import positive as positive
+from stnref.transforms.fit import fit_affine_backward as fit_affine_backward
+from stnref.transforms.fit import fit_affine_forward as fit_affine_forward
+from stnref.transforms.fit import fit_affine_jvp as fit_affine_jvp
+from stnref.transforms.fit import fit_homography_backward as fit_homography_backward
+from stnref.transforms.fit import fit_homography_forward as fit_homography_forward
+from stnref.transforms.fit import fit_homography_jvp as fit_homography_jvp
+from stnref.transforms.fit import least_squares_backward as least_squares_backward
+from stnref.transforms.fit import least_squares_forward as least_squares_forward
+from stnref.transforms.fit import least_squares_jvp as least_squares_jvp
 from stnref.transforms.flow import flow_grid_backward as flow_grid_backward
 from stnref.transforms.flow import flow_grid_forward as flow_grid_forward
 from stnref.transforms.flow import flow_grid_jvp as flow_grid_jvp

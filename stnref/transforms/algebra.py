@@ -1,7 +1,8 @@
 r"""Algebra of matrices: compose, invert, and between normalised and pixel coordinates.
 
 A matrix maps *target to source*. Affine ones are (2, 3) or (3, 4); the rows 0 0 1 (0 0 0 1)
-that make them square are implied. Homographies are (3, 3). In square form
+that make them square are implied. Homographies, and affine 3-D ones with their last row, are
+square as they come: (3, 3) and (4, 4). In square form
 
 .. math::  A B, \qquad A^{-1}, \qquad M = N_{in} A N_{out}^{-1}
 
@@ -24,8 +25,8 @@ from numpy.typing import ArrayLike
 from stnref.coordinates import normalize, unnormalize_forward
 from stnref.validation import Array, expect_array, expect_cache, expect_finite, expect_sizes
 
-MATRICES = (("B", 2, 3), ("B", 3, 4), ("B", 3, 3))
-"""Shapes of matrices: affine 2-D, affine 3-D, projective 2-D."""
+MATRICES = (("B", 2, 3), ("B", 3, 4), ("B", 3, 3), ("B", 4, 4))
+"""Shapes of matrices: affine 2-D and 3-D, projective 2-D and 3-D."""
 
 
 def _square(A: Array, corner: int = 1) -> Array:
@@ -44,7 +45,7 @@ def _square(A: Array, corner: int = 1) -> Array:
 class ComposeCache(NamedTuple):
     """The two matrices, references to the inputs."""
 
-    A: Array  # (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    A: Array  # (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
     B: Array  # as A
 
 
@@ -53,7 +54,7 @@ def compose_forward(A: ArrayLike, B: ArrayLike) -> tuple[Array, ComposeCache]:
 
     Parameters
     ----------
-    A, B : (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    A, B : (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
         Matrices, target to source, both of one shape.
 
     Returns
@@ -146,7 +147,7 @@ def compose(A: ArrayLike, B: ArrayLike) -> Array:
 class InvertCache(NamedTuple):
     """The inverse, in the form of the input."""
 
-    N: Array  # (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    N: Array  # (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
 
 
 def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
@@ -154,7 +155,7 @@ def invert_forward(A: ArrayLike) -> tuple[Array, InvertCache]:
 
     Parameters
     ----------
-    A : (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    A : (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
         Matrices, target to source.
 
     Returns
@@ -263,7 +264,7 @@ def to_pixel_matrix_forward(
 
     Parameters
     ----------
-    A : (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    A : (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
         Matrices between normalised coordinates, target to source.
     in_shape : (H, W) or (D, H, W)
         Size of the input map, the source.
@@ -363,7 +364,7 @@ def from_pixel_matrix_forward(
 
     Parameters
     ----------
-    M : (B, 2, 3), (B, 3, 4) or (B, 3, 3)
+    M : (B, 2, 3), (B, 3, 4), (B, 3, 3) or (B, 4, 4)
         Matrices from target pixels (x, y, 1) to source pixels: those of OpenCV's
         ``warpAffine`` with the flag ``WARP_INVERSE_MAP`` and of scikit-image's ``warp``, as
         ``M[None]``.

@@ -18,6 +18,7 @@ from stnref.coordinates import target_grid
 
 ROOMS = (
     *("coordinates", "kernels", "padding", "kinks", "sampler", "splat", "filled", "presets"),
+    *("fields", "transforms.fit"),
     *("transforms.affine", "transforms.algebra", "transforms.basis", "transforms.constrain"),
     *("transforms.flow", "transforms.projective", "transforms.registry", "testing"),
     *("nn.activations", "nn.conv", "nn.linear", "nn.loss", "nn.optimizers", "nn.pooling"),
@@ -221,6 +222,20 @@ RULES: dict[str, Callable[[Draw], Any]] = {
     "scale": lambda r: r.choice(0.5, 2.0),
     "constrained.transform": lambda r: transforms.get_transform("rigid", r.out_shape[:2]),
     "constrained.constraints": lambda r: {0: transforms.bounded(-1, 1)},
+    # fields and matrices from points
+    "compose_flows_forward.outer": lambda r: r.normal(r.B, *r.in_shape, r.d, scale=0.1),
+    "compose_flows_forward.inner": lambda r: r.normal(r.B, *r.out_shape, r.d, scale=0.1),
+    "invert_flow_forward.flow": lambda r: r.normal(r.B, *r.in_shape, r.d, scale=0.02),
+    "iterations": lambda r: 50,
+    "invert_flow_forward.tol": lambda r: 1e-3,
+    "velocity": lambda r: r.normal(r.B, *r.in_shape, r.d, scale=0.1),
+    "steps": lambda r: r.choice(0, 3),
+    "least_squares_forward.A": lambda r: r.normal(r.B, 6, 2),
+    "least_squares_forward.b": lambda r: r.normal(r.B, 6, 3),
+    "fit_affine_forward.target": lambda r: r.normal(r.B, 6, r.d),
+    "fit_affine_forward.source": lambda r: r.normal(r.B, 6, r.d),
+    "fit_homography_forward.target": lambda r: r.normal(r.B, 6, 2),
+    "fit_homography_forward.source": lambda r: r.normal(r.B, 6, 2),
     # layers
     "linear_forward.X": lambda r: r.normal(r.B, r.K),
     "linear_forward.W": lambda r: r.normal(r.K, 3),

@@ -29,7 +29,7 @@ from stnref.transforms import (
     to_pixel_matrix,
 )
 
-FORMS = {"affine 2-D": (2, 3), "affine 3-D": (3, 4), "projective": (3, 3)}
+FORMS = {"affine 2-D": (2, 3), "affine 3-D": (3, 4), "projective": (3, 3), "square 3-D": (4, 4)}
 FORM = pytest.mark.parametrize("form", FORMS)
 CORNERS = pytest.mark.parametrize("align_corners", [True, False], ids=["aligned", "edges"])
 IN, OUT = (4, 7, 3), (5, 2, 6)
@@ -108,6 +108,18 @@ def test_a_tangent_of_none_is_zero(rng: np.random.Generator) -> None:
     zero = np.zeros_like(A)
     np.testing.assert_array_equal(compose_jvp(dot, None, cache), compose_jvp(dot, zero, cache))
     np.testing.assert_array_equal(compose_jvp(None, dot, cache), compose_jvp(zero, dot, cache))
+
+
+def test_the_square_form_of_a_volume_is_the_short_one(rng: np.random.Generator) -> None:
+    """With the row 0 0 0 1 written out, all comes out the same."""
+    A, B = _matrices("affine 3-D", rng), _matrices("affine 3-D", rng)
+    last = np.broadcast_to(np.eye(4)[3:], (2, 1, 4))
+    A4, B4 = (np.concatenate([M, last], axis=1) for M in (A, B))
+    np.testing.assert_allclose(compose(A4, B4)[:, :3], compose(A, B), atol=1e-15)
+    np.testing.assert_allclose(invert(A4)[:, :3], invert(A), atol=1e-14)
+    np.testing.assert_allclose(
+        to_pixel_matrix(A4, IN, OUT)[:, :3], to_pixel_matrix(A, IN, OUT), atol=1e-14
+    )
 
 
 # ----------------------------------------------------------------------------------- invert
@@ -330,7 +342,7 @@ def test_inputs_are_not_changed_and_views_do(
 BAD = {
     "one matrix": (
         lambda: invert(np.eye(2, 3)),
-        r"A: expected shape \(B, 2, 3\) or \(B, 3, 4\) or \(B, 3, 3\), got \(2, 3\)",
+        r"A: expected shape \(B, 2, 3\) or \(B, 3, 4\) or \(B, 3, 3\) or \(B, 4, 4\), got \(2, 3\)",
     ),
     "two forms": (
         lambda: compose(np.ones((2, 2, 3)), np.ones((2, 3, 3))),

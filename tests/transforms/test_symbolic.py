@@ -12,6 +12,10 @@ from stnref.transforms import (
     bounded,
     compose_backward,
     compose_forward,
+    fit_affine_backward,
+    fit_affine_forward,
+    fit_homography_backward,
+    fit_homography_forward,
     invert_backward,
     invert_forward,
     positive,
@@ -188,3 +192,48 @@ def test_pixel_matrices(direction: str, align_corners: bool) -> None:
         lambda p: ours.forward(_affine(p)), lambda dM, cache: _flat(ours.backward(dM, cache))
     )
     _compare(formula, PLACE, pair)
+
+
+# -------------------------------------------------------------------------------- from points
+
+
+def _halves(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first half of the entries are points of the target, the rest those of the source."""
+    target, source = np.split(p.reshape(1, -1, 2), 2, axis=1)
+    return target, source
+
+
+def test_an_affine_map_through_three_points() -> None:
+    """Cramer's rule, with all twelve coordinates as symbols."""
+
+    def formula(*p: sympy.Expr) -> list[sympy.Expr]:
+        points = sympy.Matrix(3, 3, lambda k, c: p[2 * k + c] if c < 2 else 1)
+        source = sympy.Matrix(3, 2, p[6:])
+        return list((points.adjugate() * source / points.det()).T)
+
+    pair = Pair(
+        lambda p: fit_affine_forward(*_halves(p)),
+        lambda dtheta, cache: _flat(*fit_affine_backward(dtheta, cache)),
+    )
+    _compare(formula, ["-1", "-5/4", "3/4", "-2/3", "1/5", "7/8", *PLACE], pair)
+
+
+def test_a_homography_of_the_unit_square() -> None:
+    """Heckbert's formula (1989), with the eight coordinates of the source as symbols."""
+    square = np.array([[[0.0, 0], [1, 0], [1, 1], [0, 1]]])
+
+    def formula(*p: sympy.Expr) -> list[sympy.Expr]:
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = zip(p[::2], p[1::2], strict=True)
+        sx, sy = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+        ax, ay, bx, by = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+        det = ax * by - bx * ay
+        g, h = (sx * by - bx * sy) / det, (ax * sy - sx * ay) / det
+        first = [x1 - x0 + g * x1, x3 - x0 + h * x3, x0]
+        return [*first, y1 - y0 + g * y1, y3 - y0 + h * y3, y0, g, h, 1]
+
+    pair = Pair(
+        lambda p: fit_homography_forward(square, p.reshape(1, 4, 2)),
+        lambda dtheta, cache: _flat(fit_homography_backward(dtheta, cache)[1]),
+    )
+    place = ["-1", "-5/4", "3/4", "-2/3", "7/8", "6/5", "-3/4", "5/6"]
+    _compare(formula, place, pair)
