@@ -25,7 +25,7 @@ lines:  ## print the lines of code of each room, without docstrings, comments an
 	$(PYTHON) .ci/lines.py
 
 notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python docs/execute_notebooks.py
 
 docs: train .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
 	$(BIN)/python docs/make_figures.py
@@ -35,9 +35,9 @@ zoo: .venv/test.stamp  ## run the gradient checker on all planted mistakes, writ
 	$(BIN)/python -m tests.bug_zoo.score
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info
 
-.venv/base.stamp: pyproject.toml setup.cfg
+.venv/base.stamp: pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
