@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/stnref train --data digits --distortion R --resume
 
-.PHONY: train test long lint lines notebooks docs zoo clean
+.PHONY: train test long lint lines fuzz mutants notebooks docs zoo clean
 
 train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
 	$(RUN) --model cnn --out runs/cnn
@@ -24,8 +24,14 @@ lint: .venv/lint.stamp  ## format, lint and types
 lines:  ## print the lines of code of each room, without docstrings, comments and blanks
 	$(PYTHON) .ci/lines.py
 
+fuzz: .venv/test.stamp  ## call every public function with so many valid and invalid arguments: FUZZ=100
+	FUZZ=$(or $(FUZZ),100) $(BIN)/python -m pytest -n auto -q tests/fuzz
+
+mutants: .venv/test.stamp .venv/mutants.stamp  ## change the core in 300 places and see which the tests notice
+	$(BIN)/python .ci/mutants.py --sample 300
+
 notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python docs/execute_notebooks.py
 
 docs: train .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
 	$(BIN)/python docs/make_figures.py
@@ -35,7 +41,7 @@ zoo: .venv/test.stamp  ## run the gradient checker on all planted mistakes, writ
 	$(BIN)/python -m tests.bug_zoo.score
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info
 
 .venv/base.stamp: pyproject.toml setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -17,7 +17,7 @@
 # **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
 #
 # **What you need.** [The three parts](03_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
-# [grid generator](../docs/derivations/grid_generator.md) and [sampler](../docs/derivations/sampler.md).
+# [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
 
 # %%
 import matplotlib.pyplot as plt

@@ -9,6 +9,7 @@ import importlib as _importlib
 import pkgutil as _pkgutil
 import typing as _typing
 
+from stnref._version import __version__ as __version__
 from stnref.coordinates import supersampled_grid as supersampled_grid
 from stnref.coordinates import target_grid as target_grid
 from stnref.coordinates import unnormalize_backward as unnormalize_backward
@@ -64,9 +65,7 @@ from stnref.transforms import translation_matrix_forward as translation_matrix_f
 from stnref.transforms import translation_matrix_jvp as translation_matrix_jvp
 from stnref.validation import NonFiniteError as NonFiniteError
 
-__version__ = "0.2.0"
-
-_ROOMS = tuple(module.name for module in _pkgutil.iter_modules(__path__))
+_ROOMS = tuple(m.name for m in _pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 if _typing.TYPE_CHECKING:  # what `__getattr__` finds
     from stnref import checks as checks

@@ -1,39 +1,43 @@
-"""The ``stnref`` command: train, evaluate, check."""
+"""The ``stnref`` command: train, evaluate, check, notebooks."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from stnref._version import __version__
 from stnref.experiments.alignment import ClassAlignment
-from stnref.experiments.run import Config, load_run, train_run
+from stnref.experiments.run import CHOICES, Config, load_run, read_config, train_run
 from stnref.training.trainer import DivergenceError
-from stnref.transforms import TRANSFORMS
 
 HELP = {
     "data": "digits drawn from strokes (embedded), or MNIST",
     "distortion": "the paper's letter, or none",
-    "model": "cnn, st-cnn, fcn or st-fcn",
-    "transform": "what the transformer predicts: " + ", ".join(TRANSFORMS),
-    "filters": "filters of each convolution of the CNN; 32 for mnist, 16 for digits unless given",
+    "model": "network, st- with a spatial transformer before it",
+    "transform": "what the transformer predicts",
+    "filters": "filters of each convolution of the CNN (default: 16 for digits, 32 for mnist)",
     "hidden": "units of each hidden layer of the FCN",
     "epochs": "passes over the training set",
     "batch": "pictures in a batch",
     "rate": "peak learning rate",
-    "optimizer": "adam or sgd",
+    "optimizer": "rule of the steps",
     "momentum": "momentum of sgd",
     "nesterov": "Nesterov's momentum",
     "weight_decay": "factor of the L2 penalty's gradient",
-    "schedule": "constant, step, cosine or one-cycle",
+    "schedule": "how the rate goes up and down",
     "localisation_rate": "factor on the rate of the transformer's own parameters",
     "clip": "largest norm of the gradient",
     "train_size": "number of drawn digits to train on",
     "test_size": "number of drawn digits to test on",
     "seed": "seed of everything random but the test set",
 }
+CONVERT = {"str": (str, "NAME"), "int": (int, "N"), "float": (float, "X")}
+"""What makes a field of a Config out of an option, and what the help calls it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,34 +50,50 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="stnref", description="Reference implementation of spatial transformer networks."
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
 
     train = commands.add_parser(
         "train",
         help="train a network and write a run folder",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        usage="%(prog)s [options]",
+    )
+    train.add_argument(
+        "--config", type=Path, metavar="FILE", help="a run's config.json: its settings as defaults"
     )
     for field in dataclasses.fields(Config):
-        option = "--" + field.name.replace("_", "-")
+        option, text = "--" + field.name.replace("_", "-"), HELP[field.name]
+        # Only what is given arrives: the rest is from --config, or a default of Config.
         if field.type == "bool":
-            train.add_argument(option, action="store_true", help=HELP[field.name])
-        else:
-            convert = {"str": str, "int": int, "float": float}[str(field.type).split(" ")[0]]
-            train.add_argument(option, type=convert, default=field.default, help=HELP[field.name])
+            yes_or_no = argparse.BooleanOptionalAction
+            train.add_argument(option, action=yes_or_no, default=argparse.SUPPRESS, help=text)
+            continue
+        if field.name in CHOICES:
+            text += ": " + ", ".join(CHOICES[field.name])
+        if field.default is not None:
+            text += f" (default: {field.default})"
+        convert, letter = CONVERT[str(field.type).split(" ")[0]]
+        train.add_argument(
+            option, type=convert, metavar=letter, default=argparse.SUPPRESS, help=text
+        )
     train.add_argument(
-        "--out", type=Path, default=None, help="run folder (default: runs/ and the run's name)"
+        "--out", type=Path, metavar="DIR", help="run folder (default: runs/ and the run's name)"
     )
-    train.add_argument("--data-dir", type=Path, default=None, help="where MNIST lies")
+    train.add_argument("--data-dir", type=Path, metavar="DIR", help="where MNIST lies")
     train.add_argument(
         "--resume", action="store_true", help="go on where the run in the folder stopped"
     )
     train.add_argument(
-        "--checkpoint-every", type=int, default=100, help="batches between two checkpoints"
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        default=100,
+        help="batches between two checkpoints (default: %(default)s)",
     )
 
     evaluate = commands.add_parser("evaluate", help="test the networks of run folders")
     evaluate.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder")
-    evaluate.add_argument("--data-dir", type=Path, default=None, help="where MNIST lies")
+    evaluate.add_argument("--data-dir", type=Path, metavar="DIR", help="where MNIST lies")
 
     check = commands.add_parser("check", help="check the gradients of all operations, or of a file")
     check.add_argument(
@@ -84,7 +104,12 @@ def parser() -> argparse.ArgumentParser:
         help="Python file with functions named like stnref's, relu_forward and relu_backward: "
         "it is run, and their values and gradients are checked",
     )
-    check.add_argument("--seed", type=int, default=0, help="seed of the inputs")
+    check.add_argument(
+        "--seed", type=int, metavar="N", default=0, help="seed of the inputs (default: %(default)s)"
+    )
+
+    notebooks = commands.add_parser("notebooks", help="write the notebooks into a folder")
+    notebooks.add_argument("folder", type=Path, metavar="DIR", help="it is made if there is none")
     return top
 
 
@@ -106,34 +131,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         "train": _train,
         "evaluate": _evaluate,
         "check": _check,
+        "notebooks": _notebooks,
     }
-    command = commands[args.pop("command")]
+    command = args.pop("command")
     try:
-        return command(**args)
+        return commands[command](**args)
     except (OSError, ValueError, DivergenceError) as error:
         print(f"stnref: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stnref: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+        resume = "; with --resume it goes on from the last checkpoint" * (command == "train")
+        print(f"stnref: interrupted{resume}", file=sys.stderr)
         return 130
 
 
 def _train(
     *,
+    config: Path | None,
     out: Path | None,
     data_dir: Path | None,
     resume: bool,
     checkpoint_every: int,
-    **options: str | int | float | bool | None,
+    **options: Any,
 ) -> int:
-    config = Config(**options)  # type: ignore[arg-type]
-    folder = out or Path("runs") / default_name(config)
+    asked = dataclasses.replace(read_config(config) if config else Config(), **options)
+    folder = out or Path("runs") / default_name(asked)
     result = train_run(
-        config, folder, resume=resume, data_dir=data_dir, checkpoint_every=checkpoint_every
+        asked, folder, resume=resume, data_dir=data_dir, checkpoint_every=checkpoint_every
     )
-    print(f"{config.model} on {config.data}, distortion {config.distortion}: {folder}")
+    print(f"{asked.model} on {asked.data}, distortion {asked.distortion}: {folder}")
     print(f"test error {result['test_error']:.2%} after {result['epochs']} epochs")
     _print_alignment([ClassAlignment(**row) for row in result["alignment"]])
+    print("files:", *sorted(path.name for path in folder.iterdir()))
     return 0
 
 
@@ -201,5 +230,15 @@ def _check_file(path: Path, seed: int) -> int:
     return 0 if all(g.verdict in ("ok", "missing") for g in grades) else 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _notebooks(*, folder: Path) -> int:
+    here = Path(__file__).parent  # in a checkout the notebooks lie beside the package, not in it
+    there = next(p for p in (here / "notebooks", here.parent / "notebooks") if p.is_dir())
+    copies = {source: folder / source.name for source in sorted(there.glob("[0-9]*"))}
+    for copy in copies.values():
+        if copy.exists():
+            raise FileExistsError(f"{copy}: expected no file there, got one; name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, copy in copies.items():
+        shutil.copyfile(source, copy)
+        print(copy)
+    return 0

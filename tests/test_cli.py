@@ -2,13 +2,19 @@
 
 import csv
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import stnref
+from stnref import cli
 from stnref.checks import catalogue
 from stnref.cli import main
+from stnref.data import mnist
 from stnref.pairs import Pair
 from stnref.training import load_checkpoint
 from stnref.transforms import TRANSFORMS
@@ -258,3 +264,106 @@ def test_check_fails_where_a_gradient_is_wrong(
     out = capsys.readouterr().out
     assert "0 of 1 operations pass" in out
     assert "FAIL  X" in out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"stnref {stnref.__version__}\n"
+
+
+def test_python_m_is_the_command() -> None:
+    root = Path(__file__).parents[1]
+    call = [sys.executable, "-m", "stnref", "--version"]
+    done = subprocess.run(call, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == f"stnref {stnref.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "check", "notebooks", None])
+def test_help_fits_the_screen_and_says_each_default_once(
+    command: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*([command] if command else []), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for option in text.split(" --")[1:]:
+        assert option.count("default:") <= 1
+    if command == "train":
+        assert "model: cnn, st-cnn" in text.replace("before it: ", "model: ")
+        assert "16 for digits, 32 for mnist" in text
+
+
+def test_the_files_are_listed_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert main(["train", *SMALLER, "--model=fcn", "--out", str(folder)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "files: " + " ".join(sorted(path.name for path in folder.iterdir()))
+
+
+def test_the_result_names_its_versions(run: Path) -> None:
+    assert json.loads((run / "result.json").read_text())["versions"] == {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "stnref": stnref.__version__,
+    }
+
+
+def test_settings_are_taken_from_a_runs_config(run: Path, tmp_path: Path) -> None:
+    again = ["train", "--config", str(run / "config.json"), "--epochs=1", "--test-size=10"]
+    assert main([*again, "--out", str(tmp_path / "again")]) == 0
+    there = json.loads((run / "config.json").read_text())
+    here = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert here == {**there, "epochs": 1, "test_size": 10}
+
+
+def test_without_a_network_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
+    call = ["train", "--data=mnist", "--out", str(tmp_path / "run")]
+    for _ in range(2):  # the second try says the same
+        assert main([*call, "--data-dir", str(tmp_path / "mnist")]) == 2
+        error = capsys.readouterr().err
+        assert "expected a mirror to give it" in error
+        assert "--data digits" in error
+        assert "--data-dir" in error
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("command", "advice"), [("train", True), ("evaluate", False)])
+def test_an_interrupt_says_what_fits_the_command(
+    command: str,
+    advice: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(**arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, f"_{command}", interrupt)
+    assert main([command, *(["runs/x"] if command == "evaluate" else [])]) == 130
+    error = capsys.readouterr().err
+    assert error.startswith("stnref: interrupted")
+    assert ("--resume" in error) == advice
+    assert len(error.splitlines()) == 1
+
+
+def test_the_notebooks_are_written_and_nothing_is_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "course" / "notebooks"
+    assert main(["notebooks", str(folder)]) == 0
+    names = [path.name for path in sorted(folder.glob("*.ipynb"))]
+    assert names[0] == "01_forward_and_reverse_mapping.ipynb"
+    assert capsys.readouterr().out.splitlines() == [str(p) for p in sorted(folder.iterdir())]
+    first = folder / names[0]
+    first.write_text("mine")
+    assert main(["notebooks", str(folder)]) == 2
+    assert "expected no file there, got one" in capsys.readouterr().err
+    assert first.read_text() == "mine"

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+REPOSITORY = "https://(github.com/stnref/stnref/blob|raw.githubusercontent.com/stnref/stnref)/main/"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -46,6 +47,9 @@ def test_links_lead_somewhere(page: Path) -> None:
     )
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
     for link in links:
+        here = re.sub(REPOSITORY, f"{ROOT}/", link)  # the README's are absolute
+        if here != link:
+            assert Path(here.split("#")[0]).exists(), f"{page.name}: {link}"
         if "://" not in link and not link.startswith("#"):
             target = (page.parent / link.split("#")[0]).resolve()
             assert target.exists(), f"{page.name}: {link}"

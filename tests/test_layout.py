@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 # From what a user asks for down to what everything stands on; each says in its first lines what it
 # is for.
 DOWNWARDS = """
-    cli experiments checks testing viz training data spatial_transformer presets
+    __main__ cli experiments checks testing viz training data spatial_transformer presets
     filled splat fields sampler kinks taps transforms kernels padding coordinates nn
-    loops diagnosis gradcheck pairs validation files
+    loops diagnosis gradcheck pairs validation files _version
 """
 ROOMS = DOWNWARDS.split()
 # The checker is general: who wants it alone copies its folder and validation.py.

@@ -3,7 +3,7 @@
 config.json       what was asked for
 checkpoint.npz    where the run stands, see `stnref.training.checkpoint`
 history.csv       one row for each epoch
-result.json       test error as a fraction, and what else there is to say at the end
+result.json       test error as a fraction, what else there is to say at the end, and versions
 curves.png        learning curves
 sheet.png         test digits with the sampling grid on them, and what the transformer passed on
 """
@@ -14,13 +14,16 @@ import csv
 import dataclasses
 import io
 import json
+import platform
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from stnref._version import __version__
 from stnref.data.digits import draw_digits
 from stnref.data.distortions import DISTORTIONS
 from stnref.data.mnist import load_mnist
@@ -48,6 +51,16 @@ FILTERS = {"digits": 16, "mnist": 32}
 """Filters of the CNN for each data set: as many as it needs, so that the transformer has a task."""
 
 OPTIMIZERS = ("adam", "sgd")
+CHOICES: dict[str, Collection[str]] = {
+    "data": FILTERS,
+    "distortion": DISTORTIONS,
+    "model": MODELS,
+    "transform": TRANSFORMS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
+"""What there is of the fields of a Config that are names."""
+
 TEST_SEED = 2015
 """Seed of the test set and its distortions: every run is tested on the same pictures."""
 
@@ -83,14 +96,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("data", FILTERS),
-            ("distortion", DISTORTIONS),
-            ("model", MODELS),
-            ("transform", TRANSFORMS),
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-        ):
+        for name, choices in CHOICES.items():
             expect_choice(name, getattr(self, name), choices)
         for name in ("filters", "hidden", "epochs", "batch", "train_size", "test_size"):
             if getattr(self, name) is not None:
@@ -168,10 +174,12 @@ def train_run(
         Training diverged; the last checkpoint is kept.
     """
     stream = stream or sys.stderr
-    _open_folder(config, folder, resume)
+    _expect_same_run(config, folder, resume)
     network, recipe = config.network(), config.recipe()
     train = _data(config, "train", config.train_size, config.seed + 1, data_dir)
     test = _test_set(config, data_dir)
+    folder.mkdir(parents=True, exist_ok=True)  # not before there are data: nothing is left behind
+    write_atomic(folder / "config.json", _json(dataclasses.asdict(config)))
     progress = _start(network, recipe, config.seed, folder / "checkpoint.npz")
     save_checkpoint(folder / "checkpoint.npz", progress)
     while progress.epoch < config.epochs:
@@ -244,17 +252,18 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
     FileNotFoundError, ValueError
         The folder holds no run that can be read.
     """
-    config = read_config(folder)
+    config = read_config(folder / "config.json")
     params = load_checkpoint(folder / "checkpoint.npz").params
     return Run(config, config.network(), params, _test_set(config, data_dir))
 
 
-def read_config(folder: Path) -> Config:
+def read_config(path: Path) -> Config:
     """Read the configuration of a run.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    path : pathlib.Path
+        The run's config.json.
 
     Returns
     -------
@@ -263,13 +272,14 @@ def read_config(folder: Path) -> Config:
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no config.json, or it is not one.
+        There is no such file, or it is no configuration.
     """
-    path = folder / "config.json"
     try:
         return Config(**json.loads(path.read_text()))
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"{folder}: expected a run folder, got no config.json") from None
+        raise FileNotFoundError(
+            f"{path.parent}: expected a run folder, got no {path.name}"
+        ) from None
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: expected a run's configuration, got {error}") from error
 
@@ -277,23 +287,21 @@ def read_config(folder: Path) -> Config:
 # ---------------------------------------------------------------------------- parts of a run
 
 
-def _open_folder(config: Config, folder: Path, resume: bool) -> None:
-    """Make the folder and write config.json, or see that both are of the same run."""
-    if (folder / "config.json").exists():
-        if not resume:
-            raise FileExistsError(
-                f"{folder}: expected no run there, got one; go on with --resume, or name another"
-            )
-        there = dataclasses.asdict(read_config(folder))
-        for name, value in dataclasses.asdict(config).items():
-            if there[name] != value:
-                raise ValueError(
-                    f"{folder}: expected a run with {name} {value}, got {there[name]}; name "
-                    "another folder, or ask for the same"
-                )
+def _expect_same_run(config: Config, folder: Path, resume: bool) -> None:
+    """See that the folder holds no run, or, to resume it, one of the same configuration."""
+    if not (folder / "config.json").exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "config.json", _json(dataclasses.asdict(config)))
+    if not resume:
+        raise FileExistsError(
+            f"{folder}: expected no run there, got one; go on with --resume, or name another"
+        )
+    there = dataclasses.asdict(read_config(folder / "config.json"))
+    for name, value in dataclasses.asdict(config).items():
+        if there[name] != value:
+            raise ValueError(
+                f"{folder}: expected a run with {name} {value}, got {there[name]}; name "
+                "another folder, or ask for the same"
+            )
 
 
 def _test_set(config: Config, data_dir: Path | None) -> DataSet:
@@ -307,7 +315,12 @@ def _test_set(config: Config, data_dir: Path | None) -> DataSet:
 def _data(config: Config, split: str, size: int, seed: int, data_dir: Path | None) -> DataSet:
     """Draw as many digits, or read that split of MNIST."""
     if config.data == "mnist":
-        images, labels = load_mnist(split, data_dir=data_dir)
+        try:
+            images, labels = load_mnist(split, data_dir=data_dir)
+        except OSError as error:
+            raise OSError(
+                f"{error}\n--data-dir names a folder that has it; train --data digits needs none"
+            ) from error
         return DataSet(images, labels, np.zeros(len(labels)))
     digits = draw_digits(size, np.random.default_rng([seed, 0]))
     return DataSet(digits.images, digits.labels, digits.angle)
@@ -359,6 +372,11 @@ def _write_results(folder: Path, run: Run, progress: Progress) -> dict[str, Any]
         "seconds": last["seconds"],
         "parameters": sum(p.size for p in run.params.values()),
         "alignment": [row._asdict() for row in run.alignment()],
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "stnref": __version__,
+        },
     }
     write_atomic(folder / "result.json", _json(result))
     figure = viz.new_figure(5, 3.5)

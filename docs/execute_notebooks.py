@@ -1,6 +1,6 @@
 """Execute the notebooks' sources and write an .ipynb beside each.
 
-``python notebooks/execute.py`` does all of them, ``… 02_bilinear_interpolation`` those named.
+``python docs/execute_notebooks.py`` does all of them, ``… 02_bilinear_interpolation`` those named.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
-HERE = Path(__file__).parent
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 def execute(source: Path) -> None:
     """Run one source from top to bottom and write the notebook with its outputs."""
     notebook = jupytext.read(source)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}
+    ).execute()
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"  # the same at every run, so that a diff shows what changed
         cell.metadata.pop("execution", None)  # times
@@ -35,7 +37,7 @@ def execute(source: Path) -> None:
 
 def main(names: list[str]) -> None:
     """Execute the named notebooks, or all."""
-    for source in sorted(HERE.glob("[0-9]*.py")):
+    for source in sorted(NOTEBOOKS.glob("[0-9]*.py")):
         if not names or source.stem in names:
             execute(source)
 
