@@ -204,8 +204,8 @@ def _print_alignment(rows: Sequence[ClassAlignment]) -> None:
     print("  class  input  after the transformer  ratio")
     for row in rows:
         # A class of one digit, or of digits that all stand alike, has no ratio.
-        ratio = row.left / row.known if row.known > 1e-5 else float("nan")
-        print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {ratio:5.2f}")
+        ratio = f"{row.left / row.known:.2f}" if row.known > 1e-5 else "–"
+        print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {ratio:>5s}")
 
 
 def _check(*, path: Path | None, seed: int) -> int:

@@ -9,6 +9,7 @@ The values are the same, but for ONNX's cubic with border; slopes differ on the 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -194,6 +195,12 @@ def pytorch_grid_sample_forward(
     return V, GridSampleCache(sample, slope)
 
 
+@overload
+def pytorch_grid_sample_backward(dV: ArrayLike, cache: GridSampleCache) -> tuple[Array, Array]: ...
+@overload
+def pytorch_grid_sample_backward(
+    dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str]
+) -> tuple[Any, Any]: ...  # one that is declined is None
 def pytorch_grid_sample_backward(
     dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:

@@ -81,7 +81,7 @@ def circular_std(angles: Angles) -> float:
     """
     angles = expect_array("angles", angles, ("N",), real=True)
     R = min(abs(np.exp(1j * angles).mean()), 1.0)
-    return float(np.sqrt(-2 * np.log(R)))
+    return float(np.sqrt(np.abs(2 * np.log(R))))  # of R = 1 no negative zero
 
 
 class ClassAlignment(NamedTuple):
