@@ -204,7 +204,7 @@ def _print_alignment(rows: Sequence[ClassAlignment]) -> None:
     print("  class  input  after the transformer  ratio")
     for row in rows:
         # A class of one digit, or of digits that all stand alike, has no ratio.
-        ratio = f"{row.left / row.known:.2f}" if row.known > 1e-5 else "–"
+        ratio = f"{row.left / row.known:.2f}" if row.known > 1e-5 else "\N{EN DASH}"
         print(f"  {row.label:5d}  {row.known:5.1f}  {row.left:21.1f}  {ratio:>5s}")
 
 

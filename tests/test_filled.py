@@ -61,6 +61,7 @@ def test_inside_and_far_outside(rng: np.random.Generator) -> None:
         {},
         {"align_corners": False, "mode": "bicubic"},
         {"padding_mode": ("wrap", "zeros")},
+        {"padding_mode": "border"},
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from stnref import nn
 from stnref.gradcheck import GradientReport, check_gradients
@@ -85,3 +86,27 @@ def test_a_mask_of_the_upstream_gradient_is_told_from_other_things_that_are_not_
     assert _causes(mask) == ["relu-mask"]
     square = check_gradients(nn.tanh_forward, lambda dY, c: nn.tanh_backward(dY, c) ** 2, [X])
     assert _causes(square) == ["not-linear"]
+
+
+def test_a_gradient_that_cancels_to_round_off_is_linear() -> None:
+    """sum d - sum d in another order: zero but for round-off, which is no mistake."""
+    X = np.random.default_rng(0).standard_normal(50)
+
+    def forward(x: np.ndarray) -> tuple[np.ndarray, None]:
+        return X + (x - x), None
+
+    def backward(d: np.ndarray, cache: None) -> np.ndarray:
+        return np.full(1, d.sum() - np.sort(d).sum())
+
+    assert check_gradients(forward, backward, [np.array([0.5])]).ok
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_relu_of_the_upstream_gradient_of_a_single_output(seed: int) -> None:
+    report = check_gradients(
+        lambda x: (np.array(x.sum()), x),
+        lambda d, x: np.maximum(d, 0) * np.ones_like(x),
+        [np.array([0.5, 2.0])],
+        seed=seed,
+    )
+    assert report.findings[0].cause == "relu-mask"
