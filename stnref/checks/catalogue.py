@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stnref import coordinates, fields, nn, sampler, splat, transforms
+from stnref import coordinates, fields, filled, nn, sampler, splat, transforms
 from stnref.coordinates import target_grid, unnormalize_forward
 from stnref.diagnosis import check_gradients
 from stnref.gradcheck import GradientReport
@@ -179,6 +179,7 @@ def _grid_operations(rng: np.random.Generator) -> Iterator[Named]:
     for label, tilt in (("", 0), ("with a horizon", horizon)):
         theta = np.eye(3) + tilt + 0.1 * normal((5, 3, 3))
         yield of("projective_grid", label, {"theta": theta}, G=G)
+    yield of("projective_grid", "horizon ignored", {"theta": theta}, G=G, horizon="ignore")
 
 
 def _parameter_operations(rng: np.random.Generator) -> Iterator[Named]:
@@ -270,12 +271,15 @@ def _grid_sample_operations(rng: np.random.Generator) -> Iterator[Named]:
         {"align_corners": True},
         {"align_corners": False},
         {"padding_mode": "border"},
+        {"padding_mode": "wrap"},
     )
     for options in cases:
         U, grid = rng.standard_normal((3, 4, 6, 2)), rng.uniform(-1.4, 1.4, (3, 5, 7, 2))
         ((name, value),) = options.items()
         inputs, kinks = {"U": U, "grid": grid}, _grid_sample_kinks
         yield _operation(sampler, "grid_sample", f"{name}={value}", inputs, kinks, **options)
+    inputs = {"U": U, "grid": grid, "fill": rng.standard_normal(2)}
+    yield _operation(filled, "filled_grid_sample", "", inputs)
 
 
 def _layer_operations(rng: np.random.Generator) -> Iterator[Named]:
