@@ -198,10 +198,12 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(
 
 
 def test_check_prints_a_table_and_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of at most 80 columns."""
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     count = len(catalogue.all_operations())
     assert len(lines) == count + 2
+    assert max(map(len, lines)) <= 80
     assert lines[-1] == f"{count} of {count} operations pass"
 
 
@@ -218,6 +220,7 @@ def test_check_of_a_file_that_is_right(capsys: pytest.CaptureFixture[str]) -> No
     assert lines[1].endswith(" ok")
     assert lines[-1] == "8 of 8 functions right, 11 missing"
     assert "missing: unnormalize, affine_grid, " in out
+    assert max(map(len, lines)) <= 80
     assert "error" not in out
 
 
@@ -227,7 +230,7 @@ def test_check_of_a_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["check", str(path), "--seed", "1"]) == 1
     out = capsys.readouterr().out
     (row,) = [line for line in out.splitlines() if line.startswith("tanh  ")]
-    assert row.endswith("  wrong gradient")
+    assert row.endswith(" wrong gradient")
     assert "error[sign]: a sign is flipped" in out
     assert "hint: Look at the sign of the term that is named." in out
     assert out.endswith("\n7 of 8 functions right, 11 missing\n")

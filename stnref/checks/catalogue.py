@@ -127,14 +127,15 @@ def table(reports: Mapping[str, GradientReport]) -> str:
     --------
     >>> head, line = table({"tanh": all_operations()["tanh"].check()}).splitlines()
     >>> head.split()[:3], line.split()[-1]
-    (['operation', 'complex', 'step'], 'ok')
+    (['operation', 'complex', 'differ.'], 'ok')
     """
     witnesses = ("complex step", "differences", "Jacobian", "dot test")
-    lines = [f"{'operation':32s}" + "".join(f"{w:>21s}" for w in witnesses)]
+    heads = ("complex", "differ.", "Jacobian", "dot test")
+    lines = [f"{'operation':34s}" + "".join(f"{head:>10s}" for head in heads)]
     for name, report in reports.items():
         errors = [report.error(witness) for witness in witnesses]
-        cells = "".join(f"{'-' if e is None else format(e, '.1e'):>21s}" for e in errors)
-        lines.append(f"{name:32s}{cells}  {'ok' if report.ok else 'FAIL'}")
+        cells = "".join(f"{'-' if e is None else format(e, '.1e'):>10s}" for e in errors)
+        lines.append(f"{name:34s}{cells}  {'ok' if report.ok else 'FAIL'}")
     return "\n".join(lines)
 
 

@@ -338,8 +338,8 @@ def summary(grades: Sequence[Grade]) -> str:
     Examples
     --------
     >>> print(summary([Grade("tanh", "tanh", "ok", 0.0), Grade("relu", "relu", "missing")]))
-    operation                                             values     gradient  verdict
-    tanh                                                 0.0e+00            -  ok
+    operation                                         values gradient verdict
+    tanh                                             0.0e+00        - ok
     <BLANKLINE>
     missing: relu
     <BLANKLINE>
@@ -347,13 +347,13 @@ def summary(grades: Sequence[Grade]) -> str:
     """
     asked = [g for g in grades if g.verdict != "missing"]
     missing = [g for g in grades if g.verdict == "missing"]
-    lines = [f"{'operation':50s}{'values':>10s}{'gradient':>13s}  verdict"]
+    lines = [f"{'operation':48s}{'values':>8s}{'gradient':>9s} verdict"]
     for g in asked:
-        lines.append(f"{g.case:50s}{_number(g.error):>10s}{_number(_worst(g)):>13s}  {g.verdict}")
+        lines.append(f"{g.case:48s}{_number(g.error):>8s}{_number(_worst(g)):>9s} {g.verdict}")
     parts = ["\n".join(lines), *_complaints(asked)]
     if missing:
         names = ", ".join(g.message or g.function for g in missing)
-        parts.append(textwrap.fill(f"missing: {names}", 100, subsequent_indent="  "))
+        parts.append(textwrap.fill(f"missing: {names}", 80, subsequent_indent="  "))
     functions = {g.function for g in asked}
     wrong = {g.function for g in asked if g.verdict != "ok"}
     right = f"{len(functions) - len(wrong)} of {len(functions)} functions right"

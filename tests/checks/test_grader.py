@@ -349,7 +349,7 @@ def test_the_summary_says_each_thing_once(tmp_path: Path) -> None:
     assert lines[0].split() == ["operation", "values", "gradient", "verdict"]
     for line, aligned in zip(lines[1:3], (True, False), strict=True):
         assert line.startswith(f"unnormalize, align_corners={aligned}  ")
-        assert line.endswith("  wrong gradient")
+        assert line.endswith(" wrong gradient")
     assert [g.findings[0].cause for g in grades[:2]] == ["sign", "sign"]
     assert text.count("error[sign]") == 1
     assert str(grades[0].findings[0]) in text
