@@ -6,11 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import stnref
 from stnref import (
     affine_grid,
     affine_grid_backward,
     affine_grid_forward,
     affine_grid_jvp,
+    assert_gradients,
     attention_matrix_forward,
     basis_grid_forward,
     grid_sample,
@@ -20,6 +22,7 @@ from stnref import (
     target_grid,
     translation_matrix_forward,
 )
+from stnref.pairs import pair_of
 
 
 @pytest.fixture
@@ -139,3 +142,20 @@ def test_the_loops_of_equation_1_are_exact_on_fractions() -> None:
     theta = np.array([[[Fraction(1, 3), 0, Fraction(1, 7)], [0, 1, 0]]])
     G = np.array([[[Fraction(3, 5), -1]]])
     assert loops.affine_grid(theta, G)[0, 0, 0].tolist() == [Fraction(12, 35), -1]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_params"), [("translation", 2), ("attention", 3), ("rigid", 3), ("similarity", 4)]
+)
+def test_every_matrix_has_its_gradient(name: str, n_params: int) -> None:
+    pair = pair_of(vars(stnref), f"{name}_matrix")
+    params = np.random.default_rng(0).uniform(0.3, 1.7, (5, n_params))
+    assert_gradients(pair.forward, pair.backward, [params], jvp=pair.jvp)
+
+
+@pytest.mark.parametrize("form", [(2, 3), (3, 4)])
+def test_the_grid_has_its_gradient(form: tuple[int, int]) -> None:
+    G = stnref.target_grid((2, 3, 4)[: form[0]])
+    pair = pair_of(vars(stnref), "affine_grid", G=G)
+    theta = np.random.default_rng(0).standard_normal((3, *form))
+    assert_gradients(pair.forward, pair.backward, [theta], jvp=pair.jvp)
