@@ -36,6 +36,7 @@ HELP = {
     "test_size": "number of drawn digits to test on",
     "seed": "seed of everything random but the test set",
 }
+ISSUES = "https://github.com/stnref/stnref/issues"
 CONVERT = {"str": (str, "NAME"), "int": (int, "N"), "float": (float, "X")}
 """What makes a field of a Config out of an option, and what the help calls it."""
 
@@ -52,9 +53,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show where an error comes from")
 
     train = commands.add_parser(
         "train",
+        parents=[common],
         help="train a network and write a run folder",
         usage="%(prog)s [options]",
     )
@@ -91,11 +95,15 @@ def parser() -> argparse.ArgumentParser:
         help="batches between two checkpoints (default: %(default)s)",
     )
 
-    evaluate = commands.add_parser("evaluate", help="test the networks of run folders")
+    evaluate = commands.add_parser(
+        "evaluate", parents=[common], help="test the networks of run folders"
+    )
     evaluate.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folder")
     evaluate.add_argument("--data-dir", type=Path, metavar="DIR", help="where MNIST lies")
 
-    check = commands.add_parser("check", help="check the gradients of all operations, or of a file")
+    check = commands.add_parser(
+        "check", parents=[common], help="check the gradients of all operations, or of a file"
+    )
     check.add_argument(
         "path",
         type=Path,
@@ -108,7 +116,9 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, metavar="N", default=0, help="seed of the inputs (default: %(default)s)"
     )
 
-    notebooks = commands.add_parser("notebooks", help="write the notebooks into a folder")
+    notebooks = commands.add_parser(
+        "notebooks", parents=[common], help="write the notebooks into a folder"
+    )
     notebooks.add_argument("folder", type=Path, metavar="DIR", help="it is made if there is none")
     return top
 
@@ -124,9 +134,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, 1 if a check failed, 2 after an error, which it prints, or 130 if it was interrupted.
+        0, 1 if a check failed, 2 after an error, which it prints in one line, 70 if that is a
+        mistake of the program, or 130 if it was interrupted.
     """
     args = vars(parser().parse_args(argv))
+    debug = args.pop("debug")
     commands: dict[str, Callable[..., int]] = {
         "train": _train,
         "evaluate": _evaluate,
@@ -136,13 +148,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = args.pop("command")
     try:
         return commands[command](**args)
-    except (OSError, ValueError, DivergenceError) as error:
-        print(f"stnref: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         resume = "; with --resume it goes on from the last checkpoint" * (command == "train")
         print(f"stnref: interrupted{resume}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, (OSError, ValueError, DivergenceError, MemoryError)):
+            print(f"stnref: {error or 'out of memory'}", file=sys.stderr)
+            return 2
+        print(
+            f"stnref: a mistake of the program, {type(error).__name__}: {error}; please report it "
+            f"at {ISSUES} with what --debug shows",
+            file=sys.stderr,
+        )
+        return 70
 
 
 def _train(

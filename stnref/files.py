@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 
-def write_atomic(path: Path | str, data: bytes) -> None:
+def write_atomic(path: Path | str, data: bytes, *, exclusive: bool = False) -> None:
     """Write `data` to a temporary file beside `path`, flush it to disk, and rename it.
 
     Parameters
@@ -15,11 +17,15 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     path : pathlib.Path or str
         Its folder has to exist.
     data : bytes
+    exclusive : bool
+        Whether a file that is there is kept: of two processes that make it, one succeeds.
 
     Raises
     ------
+    FileExistsError
+        There is a file, and `exclusive` was asked for.
     OSError
-        The file cannot be written; a temporary file is not left behind.
+        The file cannot be written; the error names it, and no temporary file is left behind.
 
     Examples
     --------
@@ -29,17 +35,43 @@ def write_atomic(path: Path | str, data: bytes) -> None:
     ['result.json']
     """
     path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files for the owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files for the owner alone
+            if exclusive:
+                os.link(temporary, path)  # which, other than a renaming, never replaces a file
+            else:
+                os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # renamed
+                os.unlink(temporary)
+    except OSError as error:  # of a full disk, say, which names no file, or the temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def remove_temporaries(path: Path, *, older_than: float = 0.0) -> None:
+    """Remove what `write_atomic` left beside `path` when it was killed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file that was to be written.
+    older_than : float
+        Seconds; a younger file may belong to a process that is still at it.
+    """
+    for temporary in path.parent.glob(f"{_prefix(path)}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if time.time() - temporary.stat().st_mtime >= older_than:
+                temporary.unlink()
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}."
 
 
 def _umask() -> int:

@@ -143,7 +143,7 @@ def test_a_run_is_not_resumed_with_another_configuration(
         ("config is no json", "config.json: expected a run's configuration, got"),
         ("config of another program", "config.json: expected a run's configuration, got"),
         ("no checkpoint", "No such file or directory"),
-        ("half a checkpoint", "checkpoint.npz: expected a checkpoint of format 1"),
+        ("half a checkpoint", "checkpoint.npz: expected a checkpoint of format 2"),
     ],
 )
 def test_an_unreadable_run_folder(
@@ -174,7 +174,7 @@ def test_an_unreadable_run_folder(
         (["--data", "cifar"], "data: expected one of 'digits', 'mnist', got 'cifar'"),
         (["--distortion", "Q"], "distortion: expected one of 'none', 'R', got 'Q'"),
         (["--epochs", "0"], "epochs: expected an integer from 1 on, got 0"),
-        (["--rate", "-1"], "rate: expected a positive number, got -1.0"),
+        (["--rate", "-1"], "rate: expected a finite number above 0, got -1.0"),
     ],
 )
 def test_bad_options(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
+import io
 import math
 import os
+import queue
 import struct
 import sys
+import threading
 import urllib.request
 import zlib
 from pathlib import Path
@@ -22,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.files import write_atomic
+from stnref.files import remove_temporaries, write_atomic
 from stnref.validation import expect_choice
 
 MIRRORS = (
@@ -33,7 +35,10 @@ MIRRORS = (
 """Where the files are to be had, tried in this order."""
 
 TIMEOUT = 30.0
-"""Seconds to wait for an answer of a mirror."""
+"""Seconds to wait for the next bytes of a mirror."""
+
+DEADLINE = 600.0
+"""Seconds that a mirror has for a file."""
 
 
 class IdxFile(NamedTuple):
@@ -43,6 +48,21 @@ class IdxFile(NamedTuple):
     shape: tuple[int, ...]
     sha256: str
     sha256_gz: str
+
+    @property
+    def header(self) -> bytes:
+        """What the content begins with."""
+        return struct.pack(f">{1 + len(self.shape)}i", 2048 + len(self.shape), *self.shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return len(self.header) + math.prod(self.shape)
+
+    @property
+    def most(self) -> int:
+        """Bytes that nobody exceeds who sends it, packed or not: nothing gets longer by much."""
+        return self.size + self.size // 100 + 1024
 
 
 FILES = {
@@ -136,23 +156,25 @@ def _find(file: IdxFile, folders: list[Path], download: bool) -> Path:
 
 def _read(path: Path, file: IdxFile) -> NDArray[np.uint8]:
     """Return the array in an IDX file after every check of it."""
-    data = path.read_bytes()
+    if not path.is_file():
+        raise _damaged(path, "a regular file", "another kind of one")
+    with path.open("rb") as stream:
+        data = stream.read(file.most)
     if path.suffix == ".gz":
         try:
-            data = gzip.decompress(data)
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(file.size + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise _damaged(path, "a whole gzip file", f"a damaged one ({error})") from error
-    header = struct.pack(f">{1 + len(file.shape)}i", 2048 + len(file.shape), *file.shape)
-    size = len(header) + math.prod(file.shape)
-    if data[: len(header)] != header[: len(data)]:
-        got = f"one that begins with {data[: len(header)].hex(' ', 4)}"
+    if data[: len(file.header)] != file.header[: len(data)]:
+        got = f"one that begins with {data[: len(file.header)].hex(' ', 4)}"
         raise _damaged(path, f"an IDX file of shape {file.shape}", got)
-    if len(data) != size:
-        raise _damaged(path, f"{size} bytes of IDX data", f"{len(data)}")
+    if len(data) != file.size:
+        got = f"{len(data)}" if len(data) < file.size else "more"
+        raise _damaged(path, f"{file.size} bytes of IDX data", got)
     digest = hashlib.sha256(data).hexdigest()
     if digest != file.sha256:
         raise _damaged(path, f"data with sha256 {file.sha256}", digest)
-    return np.frombuffer(data, dtype=np.uint8, offset=len(header)).reshape(file.shape)
+    return np.frombuffer(data, dtype=np.uint8, offset=len(file.header)).reshape(file.shape)
 
 
 def _damaged(path: Path, expected: str, got: str) -> ValueError:
@@ -162,13 +184,13 @@ def _damaged(path: Path, expected: str, got: str) -> ValueError:
 def _download(file: IdxFile, folder: Path) -> Path:
     """Fetch the .gz from the first mirror that gives the right one; return where it is now."""
     path = folder / f"{file.name}.gz"
+    remove_temporaries(path, older_than=DEADLINE)
     failures = []
     for mirror in MIRRORS:
         print(f"downloading {mirror}{path.name} to {folder}", file=sys.stderr, flush=True)
         try:
-            with urllib.request.urlopen(mirror + path.name, timeout=TIMEOUT) as response:
-                data = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            data = _fetch(mirror + path.name, file.most)
+        except OSError as error:
             failures.append(str(error))
             continue
         digest = hashlib.sha256(data).hexdigest()
@@ -179,3 +201,29 @@ def _download(file: IdxFile, folder: Path) -> Path:
         failures.append(f"another file, of {len(data)} bytes and sha256 {digest}")
     got = "; ".join(dict.fromkeys(failures))  # without a network every mirror fails alike
     raise OSError(f"{path.name}: expected a mirror to give it, got {got}")
+
+
+def _fetch(address: str, most: int) -> bytes:
+    """Return the first `most` bytes from there, unless it takes longer than `DEADLINE`.
+
+    A mirror that sends a byte now and then never runs into a time-out, in its headers nor in the
+    body. So a thread of its own waits for it, and is left to itself after that time.
+    """
+    results: queue.SimpleQueue[bytes | str] = queue.SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
+                data = response.read(most)
+            results.put(data)
+        except Exception as error:  # whatever it is, it is told where it was waited for
+            results.put(str(error) or type(error).__name__)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    try:
+        result = results.get(timeout=DEADLINE)
+    except queue.Empty:
+        raise TimeoutError(f"no whole file in {DEADLINE:g} s") from None
+    if isinstance(result, str):
+        raise OSError(result)
+    return result

@@ -29,7 +29,7 @@ from stnref.data.distortions import DISTORTIONS
 from stnref.data.mnist import load_mnist
 from stnref.experiments.alignment import ClassAlignment, alignment, grid_angle
 from stnref.experiments.networks import MODELS, TRANSFORMER, build_network
-from stnref.files import write_atomic
+from stnref.files import remove_temporaries, write_atomic
 from stnref.nn import SCHEDULES, SGD, Adam, Params, Sequential
 from stnref.nn.sequential import under
 from stnref.spatial_transformer import SpatialTransformer
@@ -45,7 +45,7 @@ from stnref.training import (
     train_epoch,
 )
 from stnref.transforms import TRANSFORMS
-from stnref.validation import Array, expect_choice, expect_count
+from stnref.validation import Array, expect_choice, expect_count, expect_number
 
 FILTERS = {"digits": 16, "mnist": 32}
 """Filters of the CNN for each data set: as many as it needs, so that the transformer has a task."""
@@ -60,6 +60,12 @@ CHOICES: dict[str, Collection[str]] = {
     "schedule": SCHEDULES,
 }
 """What there is of the fields of a Config that are names."""
+
+FILES = ("config.json", "checkpoint.npz", "history.csv", "result.json", "curves.png", "sheet.png")
+"""What a run folder holds in the end."""
+
+COLUMNS = ("epoch", "loss", "train_error", "test_loss", "test_error", "seconds")
+"""What is said of an epoch."""
 
 TEST_SEED = 2015
 """Seed of the test set and its distortions: every run is tested on the same pictures."""
@@ -101,9 +107,12 @@ class Config:
         for name in ("filters", "hidden", "epochs", "batch", "train_size", "test_size"):
             if getattr(self, name) is not None:
                 expect_count(name, getattr(self, name))
-        for name in ("rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)}")
+        expect_count("seed", self.seed, least=0)
+        expect_number("rate", self.rate, above=0)
+        if self.clip != np.inf:  # which is not to clip
+            expect_number("clip", self.clip, above=0)
+        expect_number("localisation_rate", self.localisation_rate, least=0)
+        SGD(self.momentum, self.nesterov, self.weight_decay)  # it knows what it takes
 
     @property
     def has_transformer(self) -> bool:
@@ -174,14 +183,16 @@ def train_run(
         Training diverged; the last checkpoint is kept.
     """
     stream = stream or sys.stderr
+    expect_count("checkpoint_every", checkpoint_every)
     _expect_same_run(config, folder, resume)
     network, recipe = config.network(), config.recipe()
     train = _data(config, "train", config.train_size, config.seed + 1, data_dir)
     test = _test_set(config, data_dir)
     folder.mkdir(parents=True, exist_ok=True)  # not before there are data: nothing is left behind
-    write_atomic(folder / "config.json", _json(dataclasses.asdict(config)))
-    progress = _start(network, recipe, config.seed, folder / "checkpoint.npz")
+    _claim(config, folder, resume)
+    progress = _start(config, len(train.labels), folder / "checkpoint.npz")
     save_checkpoint(folder / "checkpoint.npz", progress)
+    _write_history(folder / "history.csv", progress)  # it may lack the last row, or be gone
     while progress.epoch < config.epochs:
         steps = train_epoch(network, train, DISTORTIONS[config.distortion], recipe, progress)
         for step in reported(steps, epochs=config.epochs, stream=stream):
@@ -253,7 +264,7 @@ def load_run(folder: Path, *, data_dir: Path | None = None) -> Run:
         The folder holds no run that can be read.
     """
     config = read_config(folder / "config.json")
-    params = load_checkpoint(folder / "checkpoint.npz").params
+    params = load_checkpoint(folder / "checkpoint.npz", _fresh(config)).params
     return Run(config, config.network(), params, _test_set(config, data_dir))
 
 
@@ -275,12 +286,12 @@ def read_config(path: Path) -> Config:
         There is no such file, or it is no configuration.
     """
     try:
-        return Config(**json.loads(path.read_text()))
+        return Config(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"{path.parent}: expected a run folder, got no {path.name}"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: expected a run's configuration, got {error}") from error
 
 
@@ -289,19 +300,35 @@ def read_config(path: Path) -> Config:
 
 def _expect_same_run(config: Config, folder: Path, resume: bool) -> None:
     """See that the folder holds no run, or, to resume it, one of the same configuration."""
-    if not (folder / "config.json").exists():
-        return
-    if not resume:
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not resume:
         raise FileExistsError(
             f"{folder}: expected no run there, got one; go on with --resume, or name another"
         )
-    there = dataclasses.asdict(read_config(folder / "config.json"))
+    if there and "config.json" not in there:
+        raise FileNotFoundError(
+            f"{folder}: expected config.json beside {there[0]}, got none; name another folder"
+        )
+    if not there:
+        return
+    there_asked = dataclasses.asdict(read_config(folder / "config.json"))
     for name, value in dataclasses.asdict(config).items():
-        if there[name] != value:
+        if there_asked[name] != value:
             raise ValueError(
-                f"{folder}: expected a run with {name} {value}, got {there[name]}; name "
+                f"{folder}: expected a run with {name} {value}, got {there_asked[name]}; name "
                 "another folder, or ask for the same"
             )
+
+
+def _claim(config: Config, folder: Path, resume: bool) -> None:
+    """Write config.json: of two processes that start in one folder, one is told that it is late."""
+    for name in FILES:
+        remove_temporaries(folder / name)
+    try:
+        asked = _json(dataclasses.asdict(config))
+        write_atomic(folder / "config.json", asked, exclusive=True)
+    except FileExistsError:
+        _expect_same_run(config, folder, resume)
 
 
 def _test_set(config: Config, data_dir: Path | None) -> DataSet:
@@ -326,13 +353,29 @@ def _data(config: Config, split: str, size: int, seed: int, data_dir: Path | Non
     return DataSet(digits.images, digits.labels, digits.angle)
 
 
-def _start(network: Sequential, recipe: Recipe, seed: int, checkpoint: Path) -> Progress:
+def _fresh(config: Config) -> Progress:
+    """Return the progress of a run that has not begun."""
+    rng = np.random.default_rng(config.seed)
+    params = config.network().init(rng)
+    return Progress(params, config.recipe().optimizer.init(params), rng)
+
+
+def _start(config: Config, count: int, checkpoint: Path) -> Progress:
     """Return the progress of the checkpoint if there is one, else that of a fresh run."""
-    if checkpoint.exists():
-        return load_checkpoint(checkpoint)
-    rng = np.random.default_rng(seed)
-    params = network.init(rng)
-    return Progress(params, recipe.optimizer.init(params), rng)
+    fresh = _fresh(config)
+    if not checkpoint.exists():
+        return fresh
+    progress = load_checkpoint(checkpoint, fresh)
+    batches, under_way = -(-count // config.batch), progress.batch > 0
+    if progress.epoch + under_way > config.epochs or (
+        under_way and (progress.batch > batches or len(progress.order) != count)
+    ):
+        raise ValueError(
+            f"{checkpoint}: expected {config.epochs} epochs of {batches} batches of {count} "
+            f"pictures, got epoch {progress.epoch}, batch {progress.batch}, "
+            f"{len(progress.order)} pictures; delete it to start anew"
+        )
+    return progress
 
 
 def _close_epoch(progress: Progress, test: Evaluation, count: int) -> dict[str, float]:
@@ -354,7 +397,7 @@ def _close_epoch(progress: Progress, test: Evaluation, count: int) -> dict[str, 
 
 def _write_history(path: Path, progress: Progress) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, progress.history[0], lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(progress.history)
     write_atomic(path, text.getvalue().encode())

@@ -113,7 +113,7 @@ FLIPPED = CONTENT["images"][:-1] + bytes([CONTENT["images"][-1] ^ 1])
         ("images.gz", b"<html>404</html>", "expected a whole gzip file, got a damaged one"),
         ("images.gz", PACKED["images.gz"][:-8] + bytes(8), "expected a whole gzip file"),
         ("images", CONTENT["images"][:40], "expected 76 bytes of IDX data, got 40"),
-        ("images", CONTENT["images"] + b"\0", "expected 76 bytes of IDX data, got 77"),
+        ("images", CONTENT["images"] + b"\0", "expected 76 bytes of IDX data, got more"),
         ("images", b"", "expected 76 bytes of IDX data, got 0"),
         ("images", SWAPPED, r"expected an IDX file of shape \(5, 4, 3\), got one that begins with"),
         ("images", CONTENT["labels"], r"expected an IDX file of shape \(5, 4, 3\)"),
@@ -235,7 +235,7 @@ def test_the_next_mirror_is_tried(
     ("bad", "reason"),
     [
         ("none", "404"),
-        ("half", "IncompleteRead"),
+        ("half", "(IncompleteRead|another file)"),
         ("another", "another file, .*sha256 [0-9a-f]{64}"),
     ],
 )

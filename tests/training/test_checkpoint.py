@@ -67,7 +67,7 @@ def test_a_damaged_file_is_named(progress: Progress, tmp_path: Path, damage: str
                 "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
             }[damage]
         )
-    with pytest.raises(ValueError, match=r"checkpoint\.npz: expected a checkpoint of format 1"):
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: expected a checkpoint of format 2"):
         load_checkpoint(path)
 
 

@@ -148,7 +148,7 @@ def test_the_loops_of_equation_1_are_exact_on_fractions() -> None:
     ("name", "n_params"), [("translation", 2), ("attention", 3), ("rigid", 3), ("similarity", 4)]
 )
 def test_every_matrix_has_its_gradient(name: str, n_params: int) -> None:
-    pair = pair_of(vars(stnref), f"{name}_matrix")
+    pair = pair_of(vars(stnref.transforms), f"{name}_matrix")
     params = np.random.default_rng(0).uniform(0.3, 1.7, (5, n_params))
     assert_gradients(pair.forward, pair.backward, [params], jvp=pair.jvp)
 
@@ -156,6 +156,6 @@ def test_every_matrix_has_its_gradient(name: str, n_params: int) -> None:
 @pytest.mark.parametrize("form", [(2, 3), (3, 4)])
 def test_the_grid_has_its_gradient(form: tuple[int, int]) -> None:
     G = stnref.target_grid((2, 3, 4)[: form[0]])
-    pair = pair_of(vars(stnref), "affine_grid", G=G)
+    pair = pair_of(vars(stnref.transforms), "affine_grid", G=G)
     theta = np.random.default_rng(0).standard_normal((3, *form))
     assert_gradients(pair.forward, pair.backward, [theta], jvp=pair.jvp)
