@@ -142,6 +142,7 @@ def test_a_run_is_not_resumed_with_another_configuration(
         ("nothing there", "expected a run folder, got no config.json"),
         ("config is no json", "config.json: expected a run's configuration, got"),
         ("config of another program", "config.json: expected a run's configuration, got"),
+        ("config of brackets", "config.json: expected a run's configuration, got"),
         ("no checkpoint", "No such file or directory"),
         ("half a checkpoint", "checkpoint.npz: expected a checkpoint of format 2"),
     ],
@@ -158,6 +159,8 @@ def test_an_unreadable_run_folder(
         (folder / "config.json").write_text("epochs: 2")
     if spoil == "config of another program":
         (folder / "config.json").write_text('{"layers": 3}')
+    if spoil == "config of brackets":
+        (folder / "config.json").write_text("[" * 100_000)
     if spoil == "no checkpoint":
         (folder / "checkpoint.npz").unlink()
     if spoil == "half a checkpoint":
@@ -175,6 +178,13 @@ def test_an_unreadable_run_folder(
         (["--distortion", "Q"], "distortion: expected one of 'none', 'R', got 'Q'"),
         (["--epochs", "0"], "epochs: expected an integer from 1 on, got 0"),
         (["--rate", "-1"], "rate: expected a finite number above 0, got -1.0"),
+        (["--rate", "inf"], "rate: expected a finite number above 0, got inf"),
+        (["--clip", "nan"], "clip: expected a finite number above 0, got nan"),
+        (["--seed", "-1"], "seed: expected an integer from 0 on, got -1"),
+        (["--localisation-rate", "-3"], "localisation_rate: expected a finite number from 0 on"),
+        (["--weight-decay", "-1"], "weight_decay: expected a finite number from 0 on, got -1.0"),
+        (["--momentum", "nan"], "momentum: expected a finite number from 0 on and below 1, got"),
+        (["--checkpoint-every", "0"], "checkpoint_every: expected an integer from 1 on, got 0"),
     ],
 )
 def test_bad_options(
@@ -370,3 +380,49 @@ def test_the_notebooks_are_written_and_nothing_is_overwritten(
     assert main(["notebooks", str(folder)]) == 2
     assert "expected no file there, got one" in capsys.readouterr().err
     assert first.read_text() == "mine"
+
+
+def test_a_mistake_of_the_program_is_one_line_and_a_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mistaken(**arguments: object) -> int:
+        raise KeyError("theta")
+
+    monkeypatch.setattr(cli, "_check", mistaken)
+    assert main(["check"]) == 70
+    error = capsys.readouterr().err
+    assert error.startswith("stnref: a mistake of the program, KeyError: 'theta'; please report it")
+    assert "--debug" in error
+    assert len(error.splitlines()) == 1
+    with pytest.raises(KeyError):
+        main(["check", "--debug"])
+
+
+def test_too_little_memory_is_no_mistake_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def large(**arguments: object) -> int:
+        raise MemoryError("Unable to allocate 3 TiB")
+
+    monkeypatch.setattr(cli, "_train", large)
+    assert main(["train"]) == 2
+    assert capsys.readouterr().err == "stnref: Unable to allocate 3 TiB\n"
+
+
+@pytest.mark.parametrize("module", ["numpy", "stnref.cli", "stnref.transforms.basis"])
+def test_an_interrupt_of_the_imports_is_one_line(module: str) -> None:
+    code = f"""
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from stnref.__main__ import main
+sys.exit(main())
+"""
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.returncode, done.stderr) == (130, "stnref: interrupted\n")

@@ -209,7 +209,8 @@ def _expect_like(name: str, there: Params, here: Params) -> None:
     """Raise ValueError unless there are the same names, each with the same shape and dtype."""
     for key in sorted({*there, *here}):
         got, expected = _form(there.get(key)), _form(here.get(key))
-        _expect(f"{name} {key}", expected, got, got == expected)
+        if got != expected:
+            raise ValueError(f"{name} {key}: expected {expected}, got {got}")
 
 
 def _form(value: Array | None) -> str:

@@ -3,11 +3,15 @@
 The files are small ones of our own making, in the place of the originals' names and digests.
 """
 
+import contextlib
 import gzip
 import hashlib
 import http.server
+import os
 import struct
 import threading
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,6 +132,31 @@ def test_a_damaged_file_is_named(name: str, data: bytes, message: str, tmp_path:
         load_mnist("train", data_dir=folder)
 
 
+def test_a_small_gz_does_not_grow(tmp_path: Path) -> None:
+    """Only as much of it is unpacked as the original has."""
+    large = gzip.compress(CONTENT["images"][:16] + bytes(2**27))
+    folder = _fill(tmp_path / "here", {"images.gz": large, "labels": CONTENT["labels"]})
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"images\.gz: expected 76 bytes of IDX data, got more"):
+        load_mnist("train", data_dir=folder)
+    (folder / "images.gz").unlink()
+    with (folder / "images").open("wb") as sparse:
+        sparse.truncate(2**31)
+    with pytest.raises(ValueError, match="images: expected an IDX file"):
+        load_mnist("train", data_dir=folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system knows no fifos")
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    folder = _fill(tmp_path / "here", {"labels": CONTENT["labels"]})
+    os.mkfifo(folder / "images")
+    with pytest.raises(ValueError, match="images: expected a regular file, got another kind"):
+        load_mnist("train", data_dir=folder)
+
+
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     folder = _fill(tmp_path / "here", {"images": CONTENT["images"]})
     with pytest.raises(FileNotFoundError, match=r"labels: expected it or its \.gz in .*here or "):
@@ -166,12 +195,53 @@ def _refuse(handler: http.server.BaseHTTPRequestHandler, data: bytes) -> None:
     handler.send_error(404)
 
 
-ANSWERS = {"good": _give, "half": _give_half, "another": _give_another, "none": _refuse}
+def _give_without_end(handler: http.server.BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(ConnectionError):
+        while True:
+            handler.wfile.write(bytes(2**16))
+
+
+def _promise_much(handler: http.server.BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(2**60))
+    handler.end_headers()
+    with contextlib.suppress(ConnectionError):
+        handler.wfile.write(bytes(2**16))
+
+
+def _drip(handler: http.server.BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(ConnectionError):
+        for _ in range(40):
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+
+def _drip_headers(handler: http.server.BaseHTTPRequestHandler, data: bytes) -> None:
+    with contextlib.suppress(ConnectionError):
+        for _ in range(40):
+            handler.wfile.write(b"H")
+            time.sleep(0.05)
+
+
+ANSWERS = {
+    "good": _give,
+    "half": _give_half,
+    "another": _give_another,
+    "none": _refuse,
+    "endless": _give_without_end,
+    "much": _promise_much,
+    "drip": _drip,
+    "headers": _drip_headers,
+}
 
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """Serve /good/, /half/, /another/ and /none/ on the loopback address."""
+    """Serve /good/, /half/ and so on, as ANSWERS says, on the loopback address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -223,10 +293,11 @@ def test_a_download_goes_into_the_named_folder(
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("bad", ["none", "half", "another"])
+@pytest.mark.parametrize("bad", [name for name in ANSWERS if name != "good"])
 def test_the_next_mirror_is_tried(
     bad: str, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(mnist, "DEADLINE", 0.3)
     _mirrors(monkeypatch, server, bad, "good")
     _expect_ours(*load_mnist("train", data_dir=tmp_path / "named"))
 
@@ -237,12 +308,17 @@ def test_the_next_mirror_is_tried(
         ("none", "404"),
         ("half", "(IncompleteRead|another file)"),
         ("another", "another file, .*sha256 [0-9a-f]{64}"),
+        ("endless", "another file, of 1100 bytes"),
+        ("much", "another file, of 1100 bytes"),
+        ("drip", "no whole file in 0.3 s"),
+        ("headers", "no whole file in 0.3 s"),
     ],
 )
 def test_a_bad_download_leaves_nothing(
     bad: str, reason: str, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _mirrors(monkeypatch, server, bad)
+    monkeypatch.setattr(mnist, "DEADLINE", 0.3)
     message = rf"images\.gz: expected a mirror to give it, got .*{reason}"
     with pytest.raises(OSError, match=message):
         load_mnist("train", data_dir=tmp_path / "named")
