@@ -1,8 +1,8 @@
 r"""The paper's equations as literal loops: slow, obvious, and the oracle of the tests.
 
 Equation 1 for the grid; 3 with the kernel of 5, or another, for the sampler; 6 and 7 for its
-gradients. Points are in pixels. Nothing here is shared with the fast code, and no argument is
-checked but names. The tags beside the lines are those of ``grid_generator.md``, ``sampler.md`` and
+gradients. Points are in pixels. Nothing here is shared with the fast code. Nothing is checked here
+but names. The tags beside the lines are those of ``grid_generator.md``, ``sampler.md`` and
 ``transforms.md`` in ``docs/derivations``.
 
 The loops run on any kind of number: floats, complex numbers, `fractions.Fraction`, SymPy

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stnref.validation import Array, expect_choice, expect_flag
+from stnref.validation import Array, expect_choice, expect_count, expect_flag
 
 Padding: TypeAlias = Callable[[Array, int], tuple[NDArray[np.intp], NDArray[np.bool_]]]
 
@@ -221,6 +221,7 @@ def get_paddings(
     >>> [one.__name__ for one in get_paddings(("wrap", "border"), 2)]
     ['wrap', 'border']
     """
+    d = expect_count("d", d, least=2, most=3)
     if isinstance(padding, str) or callable(padding):
         padding = [padding] * d
     if not isinstance(padding, Sequence):

@@ -66,6 +66,8 @@ def pair_of(namespace: Mapping[str, Any], name: str, **options: Any) -> Pair:
 
     Raises
     ------
+    TypeError
+        `namespace` is no mapping.
     KeyError
         There is no forward or no backward.
 
@@ -77,7 +79,13 @@ def pair_of(namespace: Mapping[str, Any], name: str, **options: Any) -> Pair:
     >>> pool.forward(np.ones((1, 4, 6, 2)))[0].shape, pool.jvp
     ((1, 2, 3, 2), None)
     """
-    forward, backward = (namespace[f"{name}_{way}"] for way in ("forward", "backward"))
+    if not isinstance(namespace, Mapping):
+        got = type(namespace).__name__
+        raise TypeError(f"namespace: expected a mapping such as vars(module), got {got}")
+    for needed in (f"{name}_forward", f"{name}_backward"):
+        if needed not in namespace:
+            raise KeyError(f"namespace: expected {needed}, got none")
+    forward, backward = namespace[f"{name}_forward"], namespace[f"{name}_backward"]
     if options:
         forward = partial(forward, **options)
     return Pair(forward, backward, namespace.get(f"{name}_jvp"))

@@ -25,7 +25,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from stnref.coordinates import unnormalize_forward
 from stnref.files import write_atomic
 from stnref.gradcheck import GradientReport, InputResult
-from stnref.validation import Array, expect_array
+from stnref.validation import Array, expect_array, expect_count, expect_number, expect_sizes
 
 GRID_COLOUR = "#e4572e"
 WARNING_COLOUR = GRID_COLOUR
@@ -45,7 +45,14 @@ def new_figure(width: float, height: float) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        A size is none, or larger than any page.
     """
+    width = expect_number("width", width, above=0, below=1000)
+    height = expect_number("height", height, above=0, below=1000)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -90,7 +97,7 @@ def plot_image(image: Array, *, ax: Axes | None = None) -> AxesImage:
     TypeError, ValueError
         The dtype or the shape of `image` does not fit.
     """
-    image = expect_array("image", image, ("H", "W", 1), ("H", "W", 3))
+    image = expect_array("image", image, ("H", "W", 1), ("H", "W", 3), real=True)
     ax = _axes(ax)
     artist = ax.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, "gray", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
@@ -130,11 +137,11 @@ def plot_grid(
     TypeError, ValueError
         The dtype or the shape of `grid` does not fit.
     """
-    points, _ = unnormalize_forward(
-        expect_array("grid", grid, ("H", "W", 2)), shape, align_corners=align_corners
-    )
+    grid = expect_array("grid", grid, ("H", "W", 2), real=True)
+    lines, shape = expect_count("lines", lines), expect_sizes("shape", shape, (2,))
+    points, _ = unnormalize_forward(grid, shape, align_corners=align_corners)
     rows, columns = (
-        np.unique(np.linspace(0, n - 1, lines).round().astype(int)) for n in grid.shape[:2]
+        np.unique(np.linspace(0, n - 1, min(lines, n)).round().astype(int)) for n in grid.shape[:2]
     )
     paths = [*points[rows], *points.swapaxes(0, 1)[columns]]
     widths = [2.0] + [0.6] * (len(paths) - 1)
@@ -162,7 +169,16 @@ def plot_sheet(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit.
     """
+    images = expect_array("images", images, ("N", "H", "W", 1), real=True)
+    grids = expect_array("grids", grids, (len(images), "H'", "W'", 2), real=True)
+    outputs = expect_array("outputs", outputs, (*grids.shape[:3], 1), real=True)
+    columns = expect_count("columns", columns, most=100)
     bands = -(-len(images) // columns)
     figure = figure or new_figure(columns * 0.9, bands * 1.9)
     axes = np.reshape(figure.subplots(2 * bands, columns), (bands, 2, columns))

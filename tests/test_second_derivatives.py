@@ -9,6 +9,7 @@ from stnref import (
     grid_sample_backward,
     grid_sample_double_backward,
     grid_sample_forward,
+    hessian_vector_product,
     sample_backward,
     sample_double_backward,
     sample_forward,
@@ -160,3 +161,11 @@ def test_bad_input(change: dict[str, np.ndarray], message: str) -> None:
     arguments = {"ddU": ddU, "ddpoints": ddpoints, "dV": dV, **change}
     with pytest.raises(ValueError, match=message):
         sample_double_backward(**arguments, cache=cache)
+
+
+@pytest.mark.parametrize("v", [np.ones(3), np.ones((1, 2)), np.float64(1)])
+def test_a_hessian_vector_product_of_another_shape_is_refused(v: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"v: expected shape \(2,\), got "):
+        hessian_vector_product(lambda x: x**3, np.ones(2), v)
+    with pytest.raises(ValueError, match=r"gradient\(x\): expected shape \(2,\), got \(1,\)"):
+        hessian_vector_product(lambda x: x[:1], np.ones(2), np.ones(2))

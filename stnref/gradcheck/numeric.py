@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnref.gradcheck import limits
 from stnref.gradcheck.limits import ENOUGH, LADDER
-from stnref.validation import Array
+from stnref.validation import Array, expect_array
 
 COMPLEX_STEP = 1e-100
 
@@ -235,10 +235,17 @@ def hessian_vector_product(gradient: Callable[[Array], Array], x: ArrayLike, v: 
     -------
     H v : shape of x
 
+    Raises
+    ------
+    ValueError
+        v, or what `gradient` returns, has another shape than x.
+
     Examples
     --------
     >>> hessian_vector_product(lambda x: x**3, np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
     [3.0, 120.0]
     """
-    x, v = np.asarray(x, dtype=float), np.asarray(v, dtype=float)
-    return np.imag(gradient(x + 1j * COMPLEX_STEP * v)) / COMPLEX_STEP
+    x = np.asarray(x, dtype=float)
+    v = expect_array("v", np.asarray(v, dtype=float), x.shape)
+    dx = expect_array("gradient(x)", gradient(x + 1j * COMPLEX_STEP * v), x.shape)
+    return np.imag(dx) / COMPLEX_STEP

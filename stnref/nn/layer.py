@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.pairs import Pair
-from stnref.validation import Array, expect_dtype, expect_needs
+from stnref.validation import (
+    Array,
+    expect_count,
+    expect_dtype,
+    expect_generator,
+    expect_needs,
+    expect_sizes,
+)
 
 Params = Mapping[str, Array]
 NEEDS = ("X", "params")
@@ -121,8 +128,8 @@ def he_normal(
 
     Raises
     ------
-    TypeError
-        The dtype is neither float32 nor float64.
+    TypeError, ValueError
+        The dtype is neither float32 nor float64, or another argument is none of its kind.
 
     Examples
     --------
@@ -130,7 +137,8 @@ def he_normal(
     >>> W.dtype.name, round(W.var().item(), 3)
     ('float32', 0.01)
     """
-    dtype = expect_dtype("dtype", dtype)
+    rng, dtype = expect_generator("rng", rng), expect_dtype("dtype", dtype)
+    shape, fan_in = expect_sizes("shape", shape, range(1, 9)), expect_count("fan_in", fan_in)
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(dtype)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from stnref.nn.layer import NEEDS, Layer, Params
-from stnref.validation import Array, expect_needs
+from stnref.validation import Array, expect_arrays, expect_needs
 
 
 def prefixed(prefix: str, params: Params) -> dict[str, Array]:
@@ -27,12 +27,17 @@ def prefixed(prefix: str, params: Params) -> dict[str, Array]:
     -------
     dict of str to array
 
+    Raises
+    ------
+    TypeError
+        `params` is no mapping to arrays.
+
     Examples
     --------
     >>> prefixed("fc", {"b": np.zeros(1)})
     {'fc.b': array([0.])}
     """
-    return {f"{prefix}.{name}": value for name, value in params.items()}
+    return {f"{prefix}.{name}": value for name, value in expect_arrays("params", params).items()}
 
 
 def under(prefix: str, params: Params | None) -> dict[str, Array]:
@@ -47,13 +52,19 @@ def under(prefix: str, params: Params | None) -> dict[str, Array]:
     -------
     dict of str to array
 
+    Raises
+    ------
+    TypeError
+        `params` is no mapping to arrays.
+
     Examples
     --------
     >>> under("fc", {"fc.b": np.zeros(1), "conv.b": np.ones(1)})
     {'b': array([0.])}
     """
-    start = prefix + "."
-    return {k[len(start) :]: v for k, v in (params or {}).items() if k.startswith(start)}
+    start = f"{prefix}."
+    arrays = {} if params is None else expect_arrays("params", params)
+    return {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
 
 
 class Sequential:
@@ -75,6 +86,9 @@ class Sequential:
     """
 
     def __init__(self, **layers: Layer) -> None:
+        for name, layer in layers.items():
+            if not hasattr(layer, "forward"):
+                raise TypeError(f"{name}: expected a layer, got {type(layer).__name__}")
         self.layers = layers
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Params:

@@ -6,36 +6,40 @@ parameter of a new name has to be told here how it is drawn, and a test fails un
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
+import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+import stnref
 from stnref import nn, transforms
 from stnref.coordinates import target_grid
-
-ROOMS = (
-    *("coordinates", "kernels", "padding", "kinks", "sampler", "splat", "filled", "presets"),
-    *("fields", "transforms.fit"),
-    *("transforms.affine", "transforms.algebra", "transforms.basis", "transforms.constrain"),
-    *("transforms.flow", "transforms.projective", "transforms.registry", "testing"),
-    *("nn.activations", "nn.conv", "nn.linear", "nn.loss", "nn.optimizers", "nn.pooling"),
-    *("nn.schedules", "data.digits", "data.distortions"),
-    *("experiments.alignment", "experiments.networks"),
-)
+from stnref.padding import PADDINGS
 
 EXEMPT = {
     "expect_": "the checks themselves, which take what anybody passes",
-    "chain": "takes functions, and calls them",
-    "get_kernel": "takes a table of functions, and calls them",
+    "Nothing is checked here": "so the docstring says: others call it with what they checked",
     "padding": "a `Padding` is called by the sampler, for each axis, with what it made",
-    "Nothing is checked here": "so its docstring says: others call it with what they checked",
+    "record": "a parameter that is a function, a file or a record: no value is drawn for these",
+    "checker": "gradcheck, diagnosis and checks take functions, or many seconds; cli takes words",
 }
-"""Functions, beginnings of names, a room, or a sentence of a docstring, each with the reason."""
+"""What is left out, with the reason."""
 
-UNCHECKED = list(EXEMPT)[-1]
+UNCHECKED = "Nothing is checked here"
+CHECKER = ("stnref.gradcheck", "stnref.diagnosis", "stnref.checks", "stnref.cli", "stnref.__main__")
+PLAIN = re.compile(
+    r"(Array|ArrayLike|Angles|DTypeLike|State|Rate|int|float|str|bool|None|MatrixLike|PaddingLike"
+    r"|Transform|np\.random\.Generator|NDArray\[np\.\w+\]|Constraint|Kernel|Collection\[str\]|Params"
+    r"|Literal\[.*\]|Flag|Sequence\[(int|Constraint)\]|Iterable\[str\]"
+    r"|Mapping\[(str|int), (Any|ArrayLike|Constraint|float)\]"
+    r"|tuple\[(int|float)(, (int|float|\.\.\.))*\])"
+)
+"""Annotations of what is drawn."""
 
 FLAT = (
     *("translation", "attention", "rigid", "similarity", "projective", "thin_plate", "bspline"),
@@ -45,18 +49,47 @@ FLAT = (
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Return the public functions of all rooms by their names."""
+    """Return the public functions, and the classes that check what they are made of, by name."""
     found = {}
-    for room in [room for room in ROOMS if room not in EXEMPT]:
-        module = importlib.import_module(f"stnref.{room}")
+    for room in pkgutil.walk_packages(stnref.__path__, "stnref."):
+        module = importlib.import_module(room.name)
         for name, function in vars(module).items():
-            own = inspect.isfunction(function) and function.__module__ == module.__name__
-            exempt = name.startswith(("_", *EXEMPT)) or UNCHECKED in " ".join(
-                (function.__doc__ or "").split()
-            )
-            if own and not exempt:
+            own = getattr(function, "__module__", None) == room.name and not name.startswith("_")
+            if own and _is_checked(function) and not _is_exempt(name, function, module):
                 found[name] = function
     return found
+
+
+def _is_checked(function: Any) -> bool:
+    """Return whether it is a function or a class with a method of making it."""
+    if not inspect.isclass(function):
+        return inspect.isfunction(function)
+    return "__post_init__" in vars(function) or (
+        "__init__" in vars(function) and not dataclasses.is_dataclass(function)
+    )
+
+
+def _is_exempt(name: str, function: Any, module: Any) -> bool:
+    text = " ".join((function.__doc__ or "").split()) + (module.__doc__ or "")
+    return (
+        name.startswith("expect_")
+        or UNCHECKED in text
+        or function in PADDINGS.values()
+        or module.__name__.startswith(CHECKER)
+        or any(not _is_plain(p) for p in inspect.signature(function).parameters.values())
+    )
+
+
+def _is_plain(parameter: inspect.Parameter) -> bool:
+    """Return whether it is one that is drawn: it has to be one, or may be left out."""
+    hints = str(parameter.annotation).split(" | ")
+    optional = parameter.default is not parameter.empty and "Path" not in hints
+    return (
+        parameter.kind is parameter.VAR_KEYWORD
+        or optional
+        or parameter.name == "cache"
+        or all(map(PLAIN.fullmatch, hints))
+    )
 
 
 FUNCTIONS = functions()
@@ -99,7 +132,10 @@ class Draw:
     def _of(self, function: Callable[..., Any]) -> dict[str, Any]:
         values = {}
         for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:
+            hints = str(parameter.annotation).split(" | ")
+            if parameter.name == "name" and parameter.default is not parameter.empty:
+                continue  # what the caller calls it in a message
+            if parameter.kind is parameter.VAR_KEYWORD or not all(map(PLAIN.fullmatch, hints)):
                 continue
             if parameter.default is parameter.empty or self.rng.random() < 0.5:
                 values[parameter.name] = self.value(function.__name__, parameter.name)
@@ -135,9 +171,6 @@ class Draw:
 def _fits(key: str, pattern: str) -> bool:
     before, after = pattern.split("*")
     return key.startswith(before) and key.endswith(after) and len(key) >= len(pattern) - 1
-
-
-PADDINGS = ("zeros", "border", "reflection_centres", "reflection_edges", "wrap")
 
 
 def _points(draw: Draw) -> np.ndarray:
@@ -186,6 +219,7 @@ RULES: dict[str, Callable[[Draw], Any]] = {
     "margin": lambda r: r.choice(0.5, 1.0),
     # kernels and paddings
     "lattice": lambda r: r.choice("right", "left", "central", "paper"),
+    "get_paddings.d": lambda r: 2,
     "a": lambda r: r.choice(-0.75, -0.5),
     "m": lambda r: r.rng.integers(-9, 9, 5).astype(r.dtype),
     "n": lambda r: r.choice(1, 4),
@@ -237,6 +271,21 @@ RULES: dict[str, Callable[[Draw], Any]] = {
     "fit_homography_forward.target": lambda r: r.normal(r.B, 6, 2),
     "fit_homography_forward.source": lambda r: r.normal(r.B, 6, 2),
     # layers
+    "n_in": lambda r: r.choice(1, 3),
+    "n_out": lambda r: r.choice(1, 3),
+    "k": lambda r: r.choice(1, 3),
+    "Conv2d.padding": lambda r: r.choice(0, 1, 2),
+    "size": lambda r: r.choice(1, 2, 3),
+    "prefix": lambda r: "fc",
+    "fan_in": lambda r: r.choice(1, 9),
+    "momentum": lambda r: r.choice(0.0, 0.9),
+    "nesterov": lambda r: r.choice(True, False),
+    "weight_decay": lambda r: r.choice(0.0, 1e-4),
+    "beta1": lambda r: 0.9,
+    "beta2": lambda r: 0.999,
+    "epsilon": lambda r: 1e-8,
+    "pair_of.namespace": lambda r: vars(nn),
+    "pair_of.name": lambda r: "relu",
     "linear_forward.X": lambda r: r.normal(r.B, r.K),
     "linear_forward.W": lambda r: r.normal(r.K, 3),
     "conv2d_forward.X": lambda r: r.normal(r.B, 5, 6, r.C),
@@ -260,6 +309,31 @@ RULES: dict[str, Callable[[Draw], Any]] = {
     "warm_up": lambda r: 0.3,
     "start": lambda r: 0.04,
     "end": lambda r: 1e-5,
+    # figures
+    "plot_image.image": lambda r: r.uniform(0, 1, 4, 5, r.choice(1, 3)),
+    "plot_grid.grid": lambda r: r.uniform(-1, 1, 5, 6, 2),
+    "plot_grid.shape": lambda r: (7, 8),
+    "lines": lambda r: r.choice(1, 7),
+    "plot_sheet.images": lambda r: r.uniform(0, 1, r.B, 5, 6, 1),
+    "grids": lambda r: r.uniform(-1, 1, r.B, 5, 6, 2),
+    "outputs": lambda r: r.uniform(0, 1, r.B, 5, 6, 1),
+    "columns": lambda r: r.choice(1, 10),
+    "width": lambda r: 4.0,
+    "height": lambda r: 3.0,
+    # runs
+    "Config.data": lambda r: "digits",
+    "distortion": lambda r: "R",
+    "Config.transform": lambda r: "affine",
+    "optimizer": lambda r: "adam",
+    "schedule": lambda r: "constant",
+    "Config.rate": lambda r: 1e-3,
+    "localisation_rate": lambda r: 2.0,
+    "epochs": lambda r: r.choice(1, 3),
+    "batch": lambda r: 16,
+    "train_size": lambda r: 16,
+    "test_size": lambda r: 16,
+    "clip": lambda r: 5.0,
+    "seed": lambda r: r.choice(0, 3),
     # data and experiments
     "count": lambda r: r.choice(1, 3),
     "rng": lambda r: np.random.default_rng(0),
