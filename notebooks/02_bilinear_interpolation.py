@@ -92,7 +92,7 @@ axes[1].set(ylabel="slope", xlabel="x")
 axes[0].legend()
 
 # %% [markdown]
-# At the samples themselves the slope of the line jumps. [The last notebook](04_backpropagation.ipynb) comes back to that.
+# At the samples themselves the slope of the line jumps. [The last notebook](05_backpropagation.ipynb) comes back to that.
 #
 # ## Two dimensions
 #

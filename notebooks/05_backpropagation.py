@@ -9,14 +9,14 @@
 # ---
 
 # %% [markdown]
-# # 4. Backpropagation
+# # 5. Backpropagation
 #
 # **What you will do.** Follow the gradient from the output picture back through the sampler, to the input map *and* to the grid,
 # through the grid generator to theta; check each step; and let a transformer find its theta by gradient descent.
 #
 # **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
 #
-# **What you need.** [The three parts](03_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
+# **What you need.** [The three parts](04_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
 # [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
 
 # %%
@@ -174,7 +174,7 @@ np.testing.assert_allclose((dV * V_dot).sum(), (dtheta * theta_dot).sum(), rtol=
 
 # %% [markdown]
 # `check_gradients` asks all of them at once, element by element, with steps that cross no kink; how it knows, and what it says of a
-# gradient that is wrong, is [the next notebook](05_checking_gradients.ipynb).
+# gradient that is wrong, is [the next notebook](09_checking_gradients.ipynb).
 
 # %%
 points = rng.integers(0, 4, (1, 2, 3, 2)) + rng.uniform(0.2, 0.8, (1, 2, 3, 2))

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 5. Checking gradients
+# # 9. Checking gradients
 #
 # **What you will do.** Measure how exact a numerical derivative can be; bring three well-known checks to fail on a sampler that is
 # right, and see why; then let `check_gradients` find a mistake and name it, in a sampler and in a network from a tutorial.
@@ -17,7 +17,7 @@
 # **What you will learn.** What a passed check is worth and what a failed one is worth; why finite differences are confident and wrong on a kink;
 # and that the identity, where every spatial transformer begins, consists of nothing but kinks.
 #
-# **What you need.** [Backpropagation](04_backpropagation.ipynb). SciPy and PyTorch are compared with where they are installed.
+# **What you need.** [Backpropagation](05_backpropagation.ipynb). SciPy and PyTorch are compared with where they are installed.
 
 # %%
 import importlib.util
@@ -91,7 +91,7 @@ assert errors["complex step"][h < 1e-8].max() < 4 * eps  # and it stays there
 #
 # A spatial transformer starts as the identity. If the output has the size of the input, the samples then are exactly the pixels:
 # every one lies on a line of the lattice, in x and in y, and the slope of bilinear interpolation jumps there
-# ([step 2 in the fourth notebook](04_backpropagation.ipynb)).
+# ([step 2 in the fourth notebook](05_backpropagation.ipynb)).
 #
 # The size 8 x 7 is not chosen at random. With the plain formula (g + 1)(W - 1)/2 some samples miss their pixel by round-off,
 # and those just below have the slope to the left, where their neighbours have that to the right.

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 3. The three parts of the module
+# # 4. The three parts of the module
 #
 # **What you will do.** Build a spatial transformer out of its parts, each by itself first: localisation net, grid generator, sampler.
 #
