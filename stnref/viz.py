@@ -230,6 +230,39 @@ def plot_learning_curves(
     return drawn
 
 
+def plot_transformer(
+    history: Sequence[Mapping[str, float]], *, ax: Axes | None = None
+) -> list[Line2D]:
+    """Draw what `stnref.training.watch` saw over the epochs: shares of samples, and the scale.
+
+    Parameters
+    ----------
+    history : sequence of mapping of str to float
+        Rows with ``epoch``, ``outside``, ``zero_gradient`` and ``scale``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    list of matplotlib.lines.Line2D
+        Of the samples outside, those without gradient, and the scale.
+    """
+    ax = _axes(ax)
+    epochs = [row["epoch"] for row in history]
+    kinds = {
+        "outside": ("-o", "samples outside"),
+        "zero_gradient": ("-s", "samples without gradient"),
+        "scale": ("--", "scale: 100 shows the whole picture"),
+    }
+    drawn = []
+    for key, (style, label) in kinds.items():
+        drawn += ax.plot(epochs, [100 * row[key] for row in history], style, ms=3, label=label)
+    ax.set(xlabel="epoch", ylabel="%", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return drawn
+
+
 # ------------------------------------------------------------------------------ gradient checks
 
 

@@ -143,6 +143,13 @@ def test_a_kernel_of_ones_own() -> None:
     assert Fraction(V.item()) == Fraction(1, 4) * (5 + 4 + 5 + 4)
 
 
+@pytest.mark.parametrize("rule", ["left", "central", "paper"])
+def test_the_ends_of_the_hat_are_flat(rule: str) -> None:
+    """Where a kernel has more taps than the cell, those at its ends read nothing, nor a step i h."""
+    assert linear(rule).k(np.array([-1, 1]) + 1e-100j).tolist() == [0, 0]
+    assert linear(rule).k(np.array([0 + 1e-100j])).tolist() == [1 - 1e-100j]  # to the right of x
+
+
 NO_DATA = np.array([1.0, 2.0, np.nan, 4.0]).reshape(1, 1, 4, 1)
 AT = np.array([[1.0, 0.0], [1.25, 0.0], [2.6, 0.0]]).reshape(1, 1, 3, 2)
 
@@ -180,6 +187,8 @@ def test_halves_and_their_neighbours() -> None:
         (lambda: linear("middle"), "lattice: expected one of 'right', 'left', 'central', 'paper'"),
         (lambda: get_kernel("lanczos"), "kernel: expected one of 'nearest', 'linear', 'cubic'"),
         (lambda: get_kernel(Kernel(0, *ALL["linear"][1:])), r"2 \* kernel\.support: expected an "),
+        (lambda: get_kernel(Kernel(1 / 3, *ALL["linear"][1:])), r"support: expected an .*0\.66"),
+        (lambda: get_kernel(Kernel(1 / 4, *ALL["linear"][1:])), r"support: expected an .*0\.5"),
     ],
 )
 def test_bad_input(call: object, message: str) -> None:

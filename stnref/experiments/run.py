@@ -38,11 +38,13 @@ from stnref.training import (
     Evaluation,
     Progress,
     Recipe,
+    TransformerState,
     evaluate,
     load_checkpoint,
     reported,
     save_checkpoint,
     train_epoch,
+    watch,
 )
 from stnref.transforms import TRANSFORMS
 from stnref.validation import Array, expect_choice, expect_count, expect_number
@@ -65,7 +67,7 @@ FILES = ("config.json", "checkpoint.npz", "history.csv", "result.json", "curves.
 """What a run folder holds in the end."""
 
 COLUMNS = ("epoch", "loss", "train_error", "test_loss", "test_error", "seconds")
-"""What is said of an epoch."""
+"""What is said of an epoch, and behind it, of a transformer, what `watch` sees."""
 
 TEST_SEED = 2015
 """Seed of the test set and its distortions: every run is tested on the same pictures."""
@@ -198,7 +200,13 @@ def train_run(
         for step in reported(steps, epochs=config.epochs, stream=stream):
             if (step.batch + 1) % checkpoint_every == 0:
                 save_checkpoint(folder / "checkpoint.npz", progress)
-        row = _close_epoch(progress, evaluate(network, progress.params, test), len(train.labels))
+        run = Run(config, network, progress.params, test)
+        row = _close_epoch(progress, run.evaluate(), len(train.labels))
+        if config.has_transformer:
+            state = run.watch()
+            row.update(state._asdict())
+            if state.warning:
+                print(f"warning: {state.warning}", file=stream)
         save_checkpoint(folder / "checkpoint.npz", progress)
         _write_history(folder / "history.csv", progress)
         print(
@@ -228,6 +236,12 @@ class Run(NamedTuple):
         assert isinstance(transformer, SpatialTransformer)
         V, cache = transformer.forward(images, under(TRANSFORMER, self.params))
         return V, cache.grid
+
+    def watch(self) -> TransformerState:
+        """See where the transformer looks, on some of the test pictures."""
+        transformer = self.network.layers[TRANSFORMER]
+        assert isinstance(transformer, SpatialTransformer)
+        return watch(transformer, self.test.images[:250], under(TRANSFORMER, self.params))
 
     def alignment(self) -> list[ClassAlignment]:
         """Return the alignment per class; nothing for a network without transformer."""
@@ -397,7 +411,8 @@ def _close_epoch(progress: Progress, test: Evaluation, count: int) -> dict[str, 
 
 def _write_history(path: Path, progress: Progress) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    watched = [name for row in progress.history[:1] for name in row if name not in COLUMNS]
+    writer = csv.DictWriter(text, [*COLUMNS, *watched], lineterminator="\n")
     writer.writeheader()
     writer.writerows(progress.history)
     write_atomic(path, text.getvalue().encode())
@@ -422,8 +437,11 @@ def _write_results(folder: Path, run: Run, progress: Progress) -> dict[str, Any]
         },
     }
     write_atomic(folder / "result.json", _json(result))
-    figure = viz.new_figure(5, 3.5)
-    viz.plot_learning_curves({run.config.model: progress.history}, ax=figure.add_subplot())
+    figure = viz.new_figure(5, 6 if run.config.has_transformer else 3.5)
+    axes = figure.subplots(1 + run.config.has_transformer, 1, sharex=True, squeeze=False)[:, 0]
+    viz.plot_learning_curves({run.config.model: progress.history}, ax=axes[0])
+    if run.config.has_transformer:
+        viz.plot_transformer(progress.history, ax=axes[1])
     viz.save_figure(figure, folder / "curves.png")
     if run.config.has_transformer:
         images = run.some_of_each(3)

@@ -1,4 +1,9 @@
-"""The training loop: one step after another until the run is done, killed or diverged."""
+"""The training loop for long runs: one step after another until it is done, killed or diverged.
+
+It is the loop of `stnref.training.tiny`: forward, loss, backward, step. Around these lines stands
+what a long run needs: fresh distortions, any optimizer and schedule, progress that a checkpoint
+holds, and an error with a name where numbers cease to be finite.
+"""
 
 from __future__ import annotations
 
