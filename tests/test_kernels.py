@@ -145,7 +145,7 @@ def test_a_kernel_of_ones_own() -> None:
 
 @pytest.mark.parametrize("rule", ["left", "central", "paper"])
 def test_the_ends_of_the_hat_are_flat(rule: str) -> None:
-    """Where a kernel has more taps than the cell, those at its ends read nothing, nor a step i h."""
+    """Where a kernel has more taps than the cell, those at its ends read nothing."""
     assert linear(rule).k(np.array([-1, 1]) + 1e-100j).tolist() == [0, 0]
     assert linear(rule).k(np.array([0 + 1e-100j])).tolist() == [1 - 1e-100j]  # to the right of x
 
