@@ -6,9 +6,9 @@ with its doctests, has to notice. A seeded sample of all mutants is tried, or al
     python .ci/mutants.py --sample 300
     python .ci/mutants.py --modules taps sampler
 
-It works on a clone, on what is committed. Mutants of annotations are left out, as nothing runs
-these. Mutants that change nothing that could be observed stand in `equivalent_mutants.txt`, each
-with its reason.
+It works on a clone, on what is committed. Mutants of annotations and of `overload` are left out, as
+nothing runs these. Mutants that change nothing that could be observed stand in
+`equivalent_mutants.txt`, each with its reason.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _mutants(clone: Path, module: str, session: Path) -> list[Mutant]:
         rows = base.execute(query).fetchall()
     mutants, seen = [], dict[str, int]()
     for job, operator, row, column, _ in rows:
-        if (row, column) in hints:
+        if (row, column) in hints or lines[row - 1].strip() == "@overload":
             continue
         name = f"{module}: {lines[row - 1].strip()} # {operator.removeprefix('core/')}"
         seen[name] = seen.get(name, 0) + 1

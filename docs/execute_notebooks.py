@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+# One thread: the arrays are small, and the numbers do not depend on how many processors there are.
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 

@@ -250,14 +250,15 @@ def plot_transformer(
     ax = _axes(ax)
     epochs = [row["epoch"] for row in history]
     kinds = {
-        "outside": ("-o", "samples outside"),
-        "zero_gradient": ("-s", "samples without gradient"),
-        "scale": ("--", "scale: 100 shows the whole picture"),
+        "outside": ("C0-o", "samples outside"),
+        "zero_gradient": ("C1-s", "samples without gradient"),
+        "scale": ("k--", "scale: 100 shows the whole picture"),
     }
     drawn = []
     for key, (style, label) in kinds.items():
         drawn += ax.plot(epochs, [100 * row[key] for row in history], style, ms=3, label=label)
     ax.set(xlabel="epoch", ylabel="%", ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend()
     return drawn

@@ -43,6 +43,11 @@ def test_where_and_how_far() -> None:
     assert str(report).endswith("the first at [0, 0, 1], [0, 1, 0]")
 
 
+def test_the_first_three_places_are_listed() -> None:
+    points = np.zeros((1, 2, 2, 2))
+    assert str(kink_report(points, (4, 5))).endswith("at [0, 0, 0], [0, 0, 1], [0, 1, 0]")
+
+
 @pytest.mark.parametrize(
     ("padding", "outside"),
     [
@@ -170,6 +175,23 @@ class TestOutside:
         grid = affine_grid(np.array([theta], dtype=float), target_grid((28, 28)))
         points, _ = unnormalize_forward(grid, (28, 28))
         assert not outside_report(points, (28, 28)).pixels_for_normalised
+
+    @pytest.mark.parametrize(
+        ("low", "high", "n"),
+        [
+            (-1, 5, 28),  # six units wide: as wide as many a grid, and not as 28 pixels are
+            (2, 3.2, 3),  # 1.2 units, narrower than a whole normalised grid
+            (1.6, 3.4, 2),
+            (1.3, 3.2, 2),
+        ],
+    )
+    def test_nor_are_windows_off_the_picture(self, low: float, high: float, n: int) -> None:
+        g = np.linspace(low, high, 9)
+        grid = np.stack(np.meshgrid(g, g), axis=-1)[None]
+        points, _ = unnormalize_forward(grid, (n, n))
+        report = outside_report(points, (n, n), margin=0.1)
+        assert report.share[0] > 0.5
+        assert not report.pixels_for_normalised
 
     def test_of_nothing(self) -> None:
         for points in (np.zeros((0, 2, 3, 2)), np.zeros((2, 0, 3, 2))):

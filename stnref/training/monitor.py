@@ -17,8 +17,11 @@ from stnref.sampler import grid_sample_backward
 from stnref.spatial_transformer import SpatialTransformer
 from stnref.validation import Array
 
-OUTSIDE, ZERO, POINT = 0.5, 0.99, 0.1
-"""Shares of samples outside, and without gradient, and the scale, that call for a warning."""
+OUTSIDE, ZERO = 0.5, 0.99
+"""Shares of samples outside, and without gradient, that call for a warning."""
+
+POINT, AWAY = 0.1, 1.25
+"""Scales below which a transformer zooms in on a point, and above which it zooms out."""
 
 
 class TransformerState(NamedTuple):
@@ -47,7 +50,7 @@ class TransformerState(NamedTuple):
     def warning(self) -> str:
         """What is going wrong, or nothing."""
         figures = f"{self.outside:.0%} of the samples outside, scale {self.scale:.2g}"
-        if self.outside >= OUTSIDE and self.scale > 1:
+        if self.outside >= OUTSIDE and self.scale > AWAY:
             return f"the transformer is zooming out: {figures}"
         if self.outside >= OUTSIDE:
             return f"the transformer looks beside the picture: {figures}"

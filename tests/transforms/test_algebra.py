@@ -154,6 +154,16 @@ def test_singular_matrices_are_named(dtype: type) -> None:
         invert(A)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_singular_is_what_has_lost_all_its_digits(dtype: type) -> None:
+    A = np.eye(2, 3, dtype=dtype)[None].copy()
+    A[0, 1, 1] = np.finfo(dtype).eps * 1.5
+    assert np.isfinite(invert(A)).all()
+    A[0, 1, 1] /= 2
+    with pytest.raises(ValueError, match="A: expected invertible matrices"):
+        invert(A)
+
+
 def test_a_matrix_that_is_not_finite_is_named() -> None:
     A = np.eye(2, 3)[None].copy()
     A[0, 1, 1] = np.nan

@@ -257,3 +257,11 @@ def test_views_and_single_precision_give_the_same_basis(rng: np.random.Generator
     single = bspline_basis((4, 5), G.astype(np.float32))
     assert single.dtype == np.float64
     np.testing.assert_allclose(single, BASES["B-spline"], atol=1e-6)
+
+
+def test_arguments_have_names() -> None:
+    c = regular_points((3, 3))
+    by_name = thin_plate_basis(control_points=c, G=G, stiffness=0.1)
+    np.testing.assert_array_equal(by_name, thin_plate_basis(c, G, stiffness=0.1))
+    with pytest.raises(TypeError):
+        thin_plate_basis(c, G, 0.1)  # type: ignore[misc]

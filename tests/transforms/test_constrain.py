@@ -184,3 +184,8 @@ def test_bad_input(case: str) -> None:
     call, expected = BAD[case]
     with pytest.raises((TypeError, ValueError), match=expected):
         call()
+
+
+@pytest.mark.parametrize("value", [-0.6, -0.5, 2.0, 2.1, np.inf, -np.inf])
+def test_what_is_out_of_bounds_has_no_raw_value(value: float) -> None:
+    assert np.isnan(bounded(-0.5, 2.0).raw(value))

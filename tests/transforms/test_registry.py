@@ -164,3 +164,13 @@ def test_parameters_of_another_width(name: str) -> None:
     params = np.ones((2, transform.n_params + 1))
     with pytest.raises(ValueError, match=rf"params: expected shape \(B, {transform.n_params}\)"):
         transform.forward(params)
+
+
+def test_the_default_control_shapes() -> None:
+    """The paper's 16 points of a thin-plate spline, and as many of the B-spline in view."""
+    assert get_transform("tps", (5, 6)).identity.shape == (2 * 16,)
+    np.testing.assert_array_equal(
+        get_transform("tps", (5, 6)).identity.reshape(16, 2), regular_points((4, 4))
+    )
+    default = get_transform("bspline", (5, 6)).identity
+    np.testing.assert_array_equal(default.reshape(-1, 2), bspline_points((4, 4)))
