@@ -154,3 +154,8 @@ def test_supersampling_sees_every_pixel() -> None:
 def test_bad_factor() -> None:
     with pytest.raises(ValueError, match="factor: expected an integer from 1 on, got 0"):
         supersampled_grid((3, 4), 0)
+
+
+def test_a_supersampled_grid_that_fits_into_no_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape times factor: expected sizes of at most 64 GiB"):
+        supersampled_grid((2**16, 2**16), 2)

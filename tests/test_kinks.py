@@ -183,6 +183,8 @@ class TestOutside:
             (2, 3.2, 3),  # 1.2 units, narrower than a whole normalised grid
             (1.6, 3.4, 2),
             (1.3, 3.2, 2),
+            (-1.5, 20, 28),  # as wide as pixels, but further to the left
+            (0, 29.5, 28),  # further to the right
         ],
     )
     def test_nor_are_windows_off_the_picture(self, low: float, high: float, n: int) -> None:

@@ -3,6 +3,7 @@
 Against the loops see test_loops; purity, memory order and precision: test_properties.
 """
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,11 @@ def test_grid_sample_takes_kernels_and_paddings_of_ones_own(rng: np.random.Gener
 def test_bad_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         grid_sample(ROW, _points((0, 0)), **options)
+
+
+def test_arguments_have_names_and_options_no_places() -> None:
+    for function in (sample_forward, grid_sample_forward, grid_sample):
+        parameters = inspect.signature(function).parameters.values()
+        for p in parameters:
+            is_option = p.default is not p.empty
+            assert p.kind is (p.KEYWORD_ONLY if is_option else p.POSITIONAL_OR_KEYWORD)

@@ -378,3 +378,10 @@ def test_bad_input(case: str) -> None:
     call, expected = BAD[case]
     with pytest.raises(ValueError, match=expected):
         call()
+
+
+def test_an_axis_of_one_pixel_is_one_unit_long() -> None:
+    """With aligned corners d = 0 there; with d = 1 a pixel further is two units of the grid."""
+    A = np.array([[[1.0, 0.3, 0.1], [0.2, 1.5, 0]]])
+    pixel = to_pixel_matrix(A, (3, 4), (1, 2))
+    np.testing.assert_allclose(pixel[0, :, 1], [2 * 1.5 * 0.3, 2 * 1 * 1.5], atol=1e-15)
