@@ -1,9 +1,11 @@
 # Every target makes what it needs: the environment .venv, then the extras it uses.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two tests at a time, each with one thread: their arrays are small.
+TEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 RUN := $(BIN)/stnref train --data digits --distortion R --resume
 
-.PHONY: train test long lint lines fuzz mutants notebooks docs zoo clean
+.PHONY: train test long lint lines fuzz mutants notebooks docs figures zoo clean
 
 train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see runs/
 	$(RUN) --model cnn --out runs/cnn
@@ -11,10 +13,10 @@ train: .venv/base.stamp  ## train CNN and ST-CNN on rotated stroke digits; see r
 	$(BIN)/stnref evaluate runs/cnn runs/st-cnn
 
 test: .venv/test.stamp  ## run all tests but the long ones
-	$(BIN)/python -m pytest -n auto
+	$(TEST)
 
 long: .venv/test.stamp  ## run the long tests: the zoo at realistic size, the notebooks
-	$(BIN)/python -m pytest -n auto -m long
+	$(TEST) -m long
 
 lint: .venv/lint.stamp  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -25,7 +27,7 @@ lines:  ## print the lines of code of each room, without docstrings, comments an
 	$(PYTHON) .ci/lines.py
 
 fuzz: .venv/test.stamp  ## call every public function with so many valid and invalid arguments: FUZZ=100
-	FUZZ=$(or $(FUZZ),100) $(BIN)/python -m pytest -n auto -q tests/fuzz
+	FUZZ=$(or $(FUZZ),100) $(TEST) -q tests/fuzz
 
 mutants: .venv/test.stamp .venv/mutants.stamp  ## change the core in 300 places and see which the tests notice
 	$(BIN)/python .ci/mutants.py --sample 300
@@ -33,9 +35,11 @@ mutants: .venv/test.stamp .venv/mutants.stamp  ## change the core in 300 places 
 notebooks: .venv/test.stamp  ## execute the notebooks and write the .ipynb beside their sources
 	$(BIN)/python docs/execute_notebooks.py
 
-docs: train .venv/test.stamp  ## make the figure of the README, and run the code that the documentation shows
+docs: .venv/docs.stamp  ## build the site, for reading without a network, in build/site; needs npm
+	$(BIN)/python docs/build_site.py
+
+figures: train  ## make the figure of the README
 	$(BIN)/python docs/make_figures.py
-	$(BIN)/python -m pytest tests/test_docs.py
 
 zoo: .venv/test.stamp  ## run the gradient checker on all planted mistakes, write the table of docs/gradcheck.md
 	$(BIN)/python -m tests.bug_zoo.score

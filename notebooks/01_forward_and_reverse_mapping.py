@@ -46,14 +46,19 @@ pixels = np.stack([columns - centre, rows - centre], axis=-1)  # (28, 28, 2), (x
 # ## Push: forward mapping
 #
 # Every input pixel p goes to T p. That is hardly ever a pixel of the output, so we round to the nearest one and write the
-# value there. We also count how often each output pixel is written to.
+# value there; a half is rounded up, as in the paper's equation 4. We also count how often each output pixel is written to.
+
 
 # %%
+def nearest(place):
+    return np.floor(place + 0.5).astype(int)
+
+
 pushed = np.zeros((28, 28))
 hits = np.zeros((28, 28), dtype=int)
 for n in range(28):
     for m in range(28):
-        x, y = np.rint(T @ pixels[n, m] + centre).astype(int)
+        x, y = nearest(T @ pixels[n, m] + centre)
         if 0 <= x < 28 and 0 <= y < 28:
             pushed[y, x] = image[n, m]
             hits[y, x] += 1
@@ -68,13 +73,13 @@ for ax, picture, title in zip(
     ax.set_title(title)
 
 # %% [markdown]
-# The map enlarges: the input's pixels lie 1.5 apart in the output, so many output pixels are missed, in a regular pattern.
+# On the right a hole is white. The map enlarges: the input's pixels lie 1.5 apart in the output, so many output pixels are missed, in a regular pattern.
 # A map that makes smaller has the opposite fault, several pixels fall on one place and overwrite each other:
 
 # %%
 shrunk = np.zeros((28, 28), dtype=int)
 for p in pixels.reshape(-1, 2):
-    x, y = np.rint(T @ p / 1.5**2 + centre).astype(int)
+    x, y = nearest(T @ p / 1.5**2 + centre)
     shrunk[y, x] += 1
 print("input pixels on one output pixel, at most:", shrunk.max())
 assert (hits == 0).sum() > 0
@@ -91,7 +96,7 @@ T_inverse = np.linalg.inv(T)
 pulled = np.zeros((28, 28))
 for i in range(28):
     for j in range(28):
-        x, y = np.rint(T_inverse @ pixels[i, j] + centre).astype(int)
+        x, y = nearest(T_inverse @ pixels[i, j] + centre)
         if 0 <= x < 28 and 0 <= y < 28:
             pulled[i, j] = image[y, x]
 
@@ -104,14 +109,21 @@ for ax, picture, title in zip(
     ax.set_title(title)
 
 # %% [markdown]
-# Where forward mapping did write, both agree up to the rounding. The holes are gone; what is left is the staircase of the
-# nearest pixel, which [the next notebook](02_bilinear_interpolation.ipynb) removes.
+# The holes are gone; what is left is the staircase of the nearest pixel, which
+# [the next notebook](02_bilinear_interpolation.ipynb) removes. Where forward mapping did write, both agree nearly everywhere. They are
+# the same wherever the way there and back ends at the pixel where it began; the two roundings allow a step to the side else.
 
 # %%
-written = hits > 0
-same = np.isclose(pushed[written], pulled[written], atol=0.3).mean()
-print(f"{same:.0%} of the pixels that were written to are (nearly) the same")
-assert same > 0.9
+same = there_and_back = 0
+for n, m in np.argwhere(hits == hits):
+    x, y = nearest(T @ pixels[n, m] + centre)
+    if 0 <= x < 28 and 0 <= y < 28:
+        back = nearest(T_inverse @ pixels[y, x] + centre)
+        there_and_back += 1
+        same += tuple(back) == (m, n)
+        assert np.abs(back - (m, n)).max() <= 1
+print(f"{same} of the {there_and_back} pixels that land in the output are read from there again")
+assert same == there_and_back
 
 # %% [markdown]
 # ## The grid generator
@@ -167,8 +179,49 @@ both = stnref.affine_grid((A @ B)[None, :2], G)[0]
 np.testing.assert_allclose(in_turn, both, atol=1e-12)
 
 # %% [markdown]
-# ## Try it
+# ## Exercises
 #
-# - Let T mirror the picture. Does forward mapping leave holes?
-# - Which theta shows the left half of the picture only, and fills the output with it?
-# - Give the output 10 x 40 pixels (`target_grid((10, 40))`). What does the identity theta show?
+# **1.** Let T mirror the picture. Does forward mapping leave holes?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# No: a mirror takes pixels to pixels, each to one of its own. Only maps that enlarge, or turn by an odd angle, leave holes.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+mirror = np.array([[-1, 0], [0, 1]])
+there = np.floor(pixels @ mirror.T + centre + 0.5).astype(int)  # (28, 28, 2)
+assert len({tuple(p) for p in there.reshape(-1, 2)}) == 28 * 28
+
+# %% [markdown]
+#
+# **2.** Which theta shows the left half of the picture only, and fills the output with it?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# x from -1 to 1 has to become x from -1 to 0: x / 2 - 1/2. So theta = [[1/2, 0, -1/2], [0, 1, 0]]; the output is stretched.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+half = stnref.affine_grid(np.array([[[0.5, 0, -0.5], [0, 1, 0]]]), G)[0]
+np.testing.assert_allclose([half[..., 0].min(), half[..., 0].max()], [-1, 0], atol=1e-15)
+
+# %% [markdown]
+#
+# **3.** Give the output 10 x 40 pixels (`target_grid((10, 40))`). What does the identity theta show?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The whole picture, squeezed to 10 rows and stretched to 40 columns: the grid's corners are the picture's corners, whatever its size.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+wide = stnref.target_grid((10, 40))
+assert wide.shape == (10, 40, 2)
+np.testing.assert_array_equal([wide[0, 0], wide[-1, -1]], [[-1, -1], [1, 1]])

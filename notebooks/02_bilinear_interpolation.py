@@ -81,7 +81,7 @@ ax.legend(ncols=3, loc="upper left")
 # a gradient says nothing. The line has a slope, the difference of the two neighbours, and it tells in which direction to go.
 
 # %%
-nearest = samples[np.clip(np.rint(t).astype(int), 0, 4)]
+nearest = samples[np.clip(np.floor(t + 0.5).astype(int), 0, 4)]
 line = hat(t[:, None] - np.arange(5)) @ samples
 figure, axes = plt.subplots(2, 1, figsize=(7, 4), sharex=True, layout="constrained")
 for values, label in ((nearest, "nearest"), (line, "linear")):
@@ -92,7 +92,9 @@ axes[1].set(ylabel="slope", xlabel="x")
 axes[0].legend()
 
 # %% [markdown]
-# At the samples themselves the slope of the line jumps. [The last notebook](05_backpropagation.ipynb) comes back to that.
+# Where the nearest sample changes, its slope is infinite; the figure cuts it off at 6. To both sides of the samples the two rules go on
+# differently here: the nearest sample is repeated, the line falls to zeros. At the samples themselves the slope of the line jumps;
+# [backpropagation](05_backpropagation.ipynb) comes back to that.
 #
 # ## Two dimensions
 #
@@ -179,7 +181,7 @@ digit = draw_digits(1, np.random.default_rng(8), labels=[2], size=14).images
 G = stnref.target_grid((200, 200))[None]
 smooth = stnref.grid_sample(digit, G)
 points, _ = stnref.unnormalize_forward(G, (14, 14))
-j, i = np.moveaxis(np.rint(points[0]).astype(int), -1, 0)
+j, i = np.moveaxis(np.floor(points[0] + 0.5).astype(int), -1, 0)
 blocks = digit[0, i, j]
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
 viz.plot_image(blocks, ax=axes[0])
@@ -188,8 +190,49 @@ axes[0].set_title("nearest")
 axes[1].set_title("bilinear")
 
 # %% [markdown]
-# ## Try it
+# ## Exercises
 #
-# - At which points do all four weights equal 1/4?
-# - Replace the hat by a box, `np.abs(t) < 0.5`. Which rule is that?
-# - How many weights has a cell in three dimensions? Write down the one of the corner (0, 0, 0).
+# **1.** At which points do all four weights equal 1/4?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# In the middle of each cell: (1 - fx)(1 - fy) = fx fy says fx + fy = 1, and the other two weights say fx = fy.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+half = hat(0.5 - np.arange(2))
+np.testing.assert_array_equal(np.outer(half, half), 0.25)
+
+# %% [markdown]
+#
+# **2.** Replace the hat by a box, `np.abs(t) < 0.5`. Which rule is that?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The nearest sample, but in the middle between two, where the box gives none of them. Equation 4 of the paper takes the right one there.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+box = np.abs(np.array([2.3, 2.7, 2.5])[:, None] - np.arange(5)) < 0.5
+assert (box @ samples).tolist() == [samples[2], samples[3], 0]
+
+# %% [markdown]
+#
+# **3.** How many weights has a cell in three dimensions? Write down the one of the corner (0, 0, 0).
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Eight, one for each corner: the product of three factors, here (1 - fx)(1 - fy)(1 - fz).
+#
+# </details>
+
+# %% tags=["hide-cell"]
+corner = np.zeros((1, 2, 2, 2, 1))
+corner[0, 0, 0, 0] = 1
+V, _ = stnref.sample_forward(corner, np.array([0.7, 0.25, 0.4]).reshape(1, 1, 1, 1, 3))
+np.testing.assert_allclose(V.item(), 0.3 * 0.75 * 0.6)

@@ -131,7 +131,7 @@ figure = plt.figure(figsize=(7, 2.6), layout="constrained")
 viz.plot_sheet(U, grid, V, columns=6, figure=figure)
 
 # %% [markdown]
-# Six pictures, six grids. The principal axis is not the same thing as upright (a 7 leans, a 4 is as wide as high), and what is
+# Six pictures, six grids. The principal axis is not the same thing as upright (a 7 leans, and the ink of a 4 spreads to the side), and what is
 # best is for the classifier to say. So theta is learnt, from the classifier's loss alone: nobody ever tells the net an angle.
 #
 # ## The module
@@ -190,8 +190,53 @@ print(logits.shape, caches["st2"].theta.shape)
 assert logits.shape == (6, 10)
 
 # %% [markdown]
-# ## Try it
+# ## Exercises
 #
-# - How many parameters has the regression layer of each family, with 32 features?
-# - Let `out_shape` be (14, 14). What does the identity show now, and what does it cost the classifier?
-# - Start the regression with random weights of size 1 and look at the grids.
+# **1.** How many parameters has the regression layer of each family, with 32 features?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# One row of 32 weights and a bias for each parameter of the family: 33 times 2, 3, 3, 4 and 6.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+for name, count in zip(examples, (2, 3, 3, 4, 6), strict=True):
+    layer = stnref.SpatialTransformer(nn.Flatten(), 32, (28, 28), transform=name).regression
+    assert sum(p.size for p in layer.init(rng).values()) == 33 * count
+
+# %% [markdown]
+#
+# **2.** Let `out_shape` be (14, 14). What does the identity show now, and what does it cost the classifier?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The whole picture at half the size: every second pixel or so is read, and those between are lost. Pooling would use them all.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+small = stnref.SpatialTransformer(localisation, 32, (14, 14), transform="affine")
+V, cache = small.forward(U, small.init(rng))
+assert V.shape == (6, 14, 14, 1)
+touched = stnref.grid_sample_backward(np.ones_like(V), cache.sample)[0][0] != 0
+assert 0.7 < touched.mean() < 1  # a pixel between two samples in both axes is read by neither
+
+# %% [markdown]
+#
+# **3.** Start the regression with random weights of size 1 and look at the grids.
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# They lie anywhere, most samples outside of the picture: zeros, and no gradient. See [when training fails](11_when_training_fails.ipynb).
+#
+# </details>
+
+# %% tags=["hide-cell"]
+random = rng.normal(size=(32, 6)).astype(np.float32)
+_, cache = st.forward(U, {**parameters, "regression.W": random})
+print(f"{(np.abs(cache.grid) > 1).any(axis=-1).mean():.0%} of the samples are outside")
+assert (np.abs(cache.grid) > 1).any(axis=-1).mean() > 0.5

@@ -98,7 +98,7 @@ figure, axes = plt.subplots(2, 1, figsize=(7, 4), sharex=True, layout="constrain
 axes[0].plot(t, V.ravel())
 axes[0].plot(np.arange(5), row.ravel(), "ko")
 axes[1].plot(t, slopes[0, 0, :, 0], "C1")
-axes[0].set(ylabel="V", title="The value is broken at every pixel, so its slope jumps")
+axes[0].set(ylabel="V", title="The value is bent at every pixel, so its slope jumps")
 axes[1].set(ylabel="dV/dx", xlabel="x")
 
 # %% [markdown]
@@ -218,13 +218,13 @@ assert abs((sampler_only * U_dot).sum() - numeric) > 1e-2
 #
 # A picture was turned, made smaller and moved by a similarity that we do not know. Starting with the identity, descend the squared
 # difference to the original along the gradient of the four parameters, and nothing else. The picture is blurred first: a
-# gradient reaches one pixel only, and thin strokes that do not overlap know nothing of each other.
+# gradient reaches one pixel only, and thin strokes that do not overlap know nothing of each other. It is a 5, in the first picture.
 
 # %%
 blurred = draw_digits(1, np.random.default_rng(12), labels=[5]).images.astype(float)
 for _ in range(2):
-    box = np.full((7, 7, 1, 1), 1 / 49)
-    blurred, _ = nn.conv2d_forward(blurred, box, np.zeros(1), padding=3)  # (1, 28, 28, 1)
+    box = np.full((3, 3, 1, 1), 1 / 9)
+    blurred, _ = nn.conv2d_forward(blurred, box, np.zeros(1), padding=1)  # (1, 28, 28, 1)
 similarity = stnref.get_transform("similarity", (28, 28))
 unknown = np.array([[1.2, 0.4, 0.12, -0.1]])  # scale, angle, tx, ty
 moved = stnref.grid_sample(blurred, similarity.forward(unknown)[0])
@@ -237,7 +237,7 @@ for _ in range(200):
     losses.append(((V - blurred) ** 2).mean())
     dV = 2 * (V - blurred) / V.size
     _, dgrid = stnref.grid_sample_backward(dV, cache, needs=["grid"])
-    params = params - 3.0 * similarity.backward(dgrid, grid_cache)
+    params = params - 0.3 * similarity.backward(dgrid, grid_cache)
 print(f"mean squared difference {losses[0]:.2e} -> {losses[-1]:.2e}")
 assert losses[-1] < 0.05 * losses[0]
 
@@ -252,7 +252,8 @@ axes[3].semilogy(losses)
 axes[3].set(title="loss", xlabel="step")
 
 # %% [markdown]
-# What was found undoes the unknown: the scales multiply to one, and the angles sum to zero, nearly.
+# The loss does not go to zero: the moved picture was interpolated once, and is interpolated again on the way back, which blurs it. What
+# was found undoes the unknown: the scales multiply to one, and the angles sum to zero, nearly.
 
 # %%
 print(f"scale {unknown[0, 0]:.3f} x {params[0, 0]:.3f} = {unknown[0, 0] * params[0, 0]:.3f}")
@@ -261,8 +262,62 @@ np.testing.assert_allclose(unknown[0, 0] * params[0, 0], 1, atol=0.05)
 np.testing.assert_allclose(unknown[0, 1] + params[0, 1], 0, atol=0.05)
 
 # %% [markdown]
-# ## Try it
+# ## Exercises
 #
-# - Sum over the channels in step 2, and leave the sum out: which check notices, and for which U does none?
-# - Start the descent from an angle of 2. What does it find?
-# - In step 1, write `expected[n, m] =` for `+=`. Where is the result still right?
+# **1.** In step 1, write `expected[n, m] =` for `+=`. Where is the result still right?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Nowhere that is read: both samples read all four pixels of the cell, and the later one overwrites the earlier everywhere. With samples
+# in different cells it would be right, so a check with one sample notices nothing.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+x, y = 1.8, 1.2
+last = 10 * np.outer(hat(y - np.arange(4)), hat(x - np.arange(5)))
+assert (np.abs(last - expected)[expected > 0] > 0).all()
+
+# %% [markdown]
+#
+# **2.** Leave out the sum over the channels in step 2. For which U does no check notice?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# For a U with one channel, and for one whose other channels are flat: what is left out is zero then.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+flat = np.stack([rng.normal(size=(1, 4, 5)), np.ones((1, 4, 5))], axis=-1)
+place = np.array([1.3, 1.6]).reshape(1, 1, 1, 2)
+_, both = stnref.sample_backward(np.ones((1, 1, 1, 2)), stnref.sample_forward(flat, place)[1])
+_, one = stnref.sample_backward(
+    np.ones((1, 1, 1, 1)), stnref.sample_forward(flat[..., :1], place)[1]
+)
+np.testing.assert_allclose(both, one, atol=1e-12)
+
+# %% [markdown]
+#
+# **3.** Start the descent from an angle of 2. What does it find?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Another minimum, in which the strokes overlap in part: the loss stays well above the one found from the identity. The loss is not
+# convex in the angle, and gradient descent goes down from where it stands.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+other = np.array([[1.0, 2.0, 0.0, 0.0]])
+for _ in range(200):
+    grid, grid_cache = similarity.forward(other)
+    V, cache = stnref.grid_sample_forward(moved, grid)
+    _, dgrid = stnref.grid_sample_backward(2 * (V - blurred) / V.size, cache, needs=["grid"])
+    other = other - 0.3 * similarity.backward(dgrid, grid_cache)
+stuck = ((V - blurred) ** 2).mean()
+print(f"loss {stuck:.2e}, against {losses[-1]:.2e}; found {other.round(2)}")
+assert stuck > 3 * losses[-1]

@@ -80,6 +80,7 @@ def build(transform="affine"):
     return network, dict(network.init(np.random.default_rng(3)))
 
 
+# %%
 def learn(network, params, *, multiplier=1.0, clip=5.0, epochs=4):
     optimizer = nn.SGD(momentum=0.9)
     recipe = Recipe(epochs, 32, optimizer, 0.1, nn.SCHEDULES["constant"], {"st.": multiplier}, clip)
@@ -172,7 +173,6 @@ bounded, _ = learn(network, dict(network.init(np.random.default_rng(3))), clip=1
 assert bounded[-1]["outside"] < 0.5
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
 runs = {
     "step too long": (collapsed, "C1-o"),
     "random start": (random_start, "C1--s"),
@@ -181,6 +181,9 @@ runs = {
     "both": (both, "C0-o"),
     "bounded": (bounded, "C0-.d"),
 }
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
 for name, (rows, style) in runs.items():
     for ax, key in zip(axes, ("outside", "error"), strict=True):
         ax.plot(range(1, 5), [100 * row[key] for row in rows], style, label=name)

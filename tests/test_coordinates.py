@@ -1,5 +1,6 @@
 """Target grid, and normalised <-> pixel coordinates."""
 
+import importlib
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,7 @@ from stnref import (
 )
 from stnref.coordinates import normalize
 from stnref.nn import avg_pool2d_forward
+from tests.signatures import expect_names
 
 ALIGNED = pytest.mark.parametrize("align_corners", [True, False], ids=["aligned", "edges"])
 
@@ -159,3 +161,7 @@ def test_bad_factor() -> None:
 def test_a_supersampled_grid_that_fits_into_no_memory_is_refused() -> None:
     with pytest.raises(ValueError, match=r"shape times factor: expected sizes of at most 64 GiB"):
         supersampled_grid((2**16, 2**16), 2)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.coordinates"))

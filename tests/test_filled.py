@@ -1,5 +1,6 @@
 """A fill value: against SciPy's, by hand, and its derivatives."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from stnref.filled import (
     filled_grid_sample_forward,
     filled_grid_sample_jvp,
 )
+from tests.signatures import expect_names
 
 FILL = np.array([7.0, -2.0, 0.5])
 
@@ -134,3 +136,7 @@ def test_bad_input(rng: np.random.Generator) -> None:
     V, cache = filled_grid_sample_forward(U, grid, FILL)
     with pytest.raises(ValueError, match="needs: expected one of 'U', 'grid', 'fill', got 'f'"):
         filled_grid_sample_backward(V, cache, needs=["f"])
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.filled"))

@@ -1,5 +1,6 @@
 """Kernels: what they are, and that k' and k'' are their derivatives."""
 
+import importlib
 import math
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import pytest
 
 from stnref import loops, sample_backward, sample_forward, splat_forward
 from stnref.kernels import LATTICE, Kernel, bspline3, cubic, get_kernel, linear, nearest
+from tests.signatures import expect_names
 
 SMOOTH = {
     "linear": linear(),
@@ -194,3 +196,7 @@ def test_halves_and_their_neighbours() -> None:
 def test_bad_input(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.kernels"))

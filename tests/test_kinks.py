@@ -1,5 +1,7 @@
 """The kink report: how many samples lie on a kink, where, and within what distance."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from stnref import (
 )
 from stnref.kinks import outside_report
 from stnref.padding import PADDINGS, PaddingLike
+from tests.signatures import expect_names
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -203,3 +206,7 @@ class TestOutside:
     def test_bad_input(self) -> None:
         with pytest.raises(ValueError, match=r"points: expected shape \(B, H', W', 2\)"):
             outside_report(np.zeros((1, 2, 3)), (4, 5))
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.kinks"))

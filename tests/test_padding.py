@@ -1,10 +1,13 @@
 """Paddings: maps on indices, against NumPy's pad and against their definition."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from stnref import sample_forward
 from stnref.padding import PADDINGS, border, get_paddings, wrap
+from tests.signatures import expect_names
 
 NUMPY = {
     "zeros": "constant",
@@ -95,3 +98,7 @@ def test_a_padding_of_ones_own() -> None:
 def test_bad_input(padding: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         get_paddings(padding, 2)  # type: ignore[arg-type]
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.padding"))

@@ -3,6 +3,7 @@
 Against the loops see test_loops; purity, memory order and precision: test_properties.
 """
 
+import importlib
 import inspect
 from typing import Any
 
@@ -22,6 +23,7 @@ from stnref import (
 )
 from stnref.kernels import bspline3
 from stnref.padding import reflection_edges, zeros
+from tests.signatures import expect_names
 
 
 @pytest.fixture
@@ -203,3 +205,7 @@ def test_arguments_have_names_and_options_no_places() -> None:
         for p in parameters:
             is_option = p.default is not p.empty
             assert p.kind is (p.KEYWORD_ONLY if is_option else p.POSITIONAL_OR_KEYWORD)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.sampler"))

@@ -1,5 +1,6 @@
 """The module: identity at the start, both terms of dU, deep in a network, shared."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from stnref.kernels import bspline3
 from stnref.padding import border
 from stnref.sampler import grid_sample_backward
 from stnref.transforms import TRANSFORMS
+from tests.signatures import expect_names
 
 
 @pytest.fixture
@@ -188,3 +190,7 @@ def test_a_picture_where_a_volume_is_wanted(rng: np.random.Generator) -> None:
     st = SpatialTransformer(nn.Flatten(), 8, (3, 2, 5), transform="affine3d")
     with pytest.raises(ValueError, match=r"U: expected shape \(B, D, H, W, C\), got \(1, 2, 2, 2"):
         st.forward(np.zeros((1, 2, 2, 2)), st.init(rng))
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.spatial_transformer"))

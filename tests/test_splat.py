@@ -2,6 +2,8 @@
 test_loops, and for the precision test_properties.
 """
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from stnref import (
     splat_forward,
     splat_jvp,
 )
+from tests.signatures import expect_names
 
 NORMALIZE = pytest.mark.parametrize("normalize", [False, True], ids=["sum", "mean"])
 
@@ -118,3 +121,7 @@ def test_a_backward_of_the_wrong_shape() -> None:
     _, cache = splat_forward(image, points, shape)
     with pytest.raises(ValueError, match=r"dcanvas: expected shape \(2, 5, 6, 2\), got \(2, 5, 6"):
         splat_backward(np.zeros((2, 5, 6, 3)), cache)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.splat"))

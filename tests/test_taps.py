@@ -1,5 +1,7 @@
 """Taps: the matrix S entry by entry, its derivatives, its transpose, what it must not read."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from stnref import sample_backward, sample_forward, taps
 from stnref.kernels import KERNELS, get_kernel
 from stnref.padding import PADDINGS
 from stnref.taps import SamplingMatrix, locate
+from tests.signatures import expect_names
 
 ROW = np.array([3.0, 5, 4, 9]).reshape(1, 1, 4, 1)
 
@@ -97,3 +100,7 @@ def test_an_odd_number_of_taps_is_about_the_nearest_pixel() -> None:
     )
     assert S.pixel[0].ravel().tolist() == [0, 1, 2, 2, 3]
     np.testing.assert_allclose(S.fraction[0], [0.25, -0.5, -0.5, 0.49, -0.25])
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.taps"))

@@ -1,5 +1,6 @@
 """Affine grids, and the families that map into them."""
 
+import importlib
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -23,6 +24,7 @@ from stnref import (
     translation_matrix_forward,
 )
 from stnref.pairs import pair_of
+from tests.signatures import expect_names
 
 
 @pytest.fixture
@@ -159,3 +161,7 @@ def test_the_grid_has_its_gradient(form: tuple[int, int]) -> None:
     pair = pair_of(vars(stnref.transforms), "affine_grid", G=G)
     theta = np.random.default_rng(0).standard_normal((3, *form))
     assert_gradients(pair.forward, pair.backward, [theta], jvp=pair.jvp)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.affine"))

@@ -1,5 +1,6 @@
 """Compose, invert, pixel matrices: against points, against pictures, by hand."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from stnref.transforms import (
     projective_grid_forward,
     to_pixel_matrix,
 )
+from tests.signatures import expect_names
 
 FORMS = {"affine 2-D": (2, 3), "affine 3-D": (3, 4), "projective": (3, 3), "square 3-D": (4, 4)}
 FORM = pytest.mark.parametrize("form", FORMS)
@@ -385,3 +387,7 @@ def test_an_axis_of_one_pixel_is_one_unit_long() -> None:
     A = np.array([[[1.0, 0.3, 0.1], [0.2, 1.5, 0]]])
     pixel = to_pixel_matrix(A, (3, 4), (1, 2))
     np.testing.assert_allclose(pixel[0, :, 1], [2 * 1.5 * 0.3, 2 * 1 * 1.5], atol=1e-15)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.algebra"))

@@ -1,5 +1,7 @@
 """The bases of the thin-plate spline and of cubic B-splines."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from stnref import (
     target_grid,
 )
 from stnref.transforms import bspline_basis, bspline_points, regular_points, thin_plate_basis
+from tests.signatures import expect_names
 
 G = target_grid((5, 7))
 STIFFNESS = pytest.mark.parametrize("stiffness", [0.0, 0.1, 1e9], ids=["0", "0.1", "1e9"])
@@ -265,3 +268,7 @@ def test_arguments_have_names() -> None:
     np.testing.assert_array_equal(by_name, thin_plate_basis(c, G, stiffness=0.1))
     with pytest.raises(TypeError):
         thin_plate_basis(c, G, 0.1)  # type: ignore[misc]
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.basis"))

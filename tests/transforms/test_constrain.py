@@ -1,5 +1,7 @@
 """Constraints in front of a transform."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from stnref.transforms import (
     fixed,
     positive,
 )
+from tests.signatures import expect_names
 
 MIXED = [bounded(-0.5, 2.0), fixed(0.25), FREE, positive(3.0)]
 
@@ -189,3 +192,7 @@ def test_bad_input(case: str) -> None:
 @pytest.mark.parametrize("value", [-0.6, -0.5, 2.0, 2.1, np.inf, -np.inf])
 def test_what_is_out_of_bounds_has_no_raw_value(value: float) -> None:
     assert np.isnan(bounded(-0.5, 2.0).raw(value))
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.constrain"))

@@ -1,10 +1,13 @@
 """Dense displacement."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from stnref import check_gradients, grid_sample, target_grid
 from stnref.transforms import flow_grid_backward, flow_grid_forward, flow_grid_jvp
+from tests.signatures import expect_names
 
 SHAPES = pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)], ids=["2-D", "3-D"])
 
@@ -66,3 +69,7 @@ def test_bad_shapes() -> None:
         flow_grid_backward(G, cache)
     with pytest.raises(ValueError, match=r"flow_dot: expected shape \(1, 3, 4, 2\), got"):
         flow_grid_jvp(G, cache)
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.flow"))

@@ -1,5 +1,7 @@
 """Homographies: values by hand, the affine case, and the horizon."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from stnref.transforms import (
     projective_grid_forward,
     projective_grid_jvp,
 )
+from tests.signatures import expect_names
 
 G = target_grid((3, 4))
 
@@ -275,3 +278,7 @@ class TestThePlainQuotient:
     def test_another_word_is_refused(self) -> None:
         with pytest.raises(ValueError, match="horizon: expected one of 'hide', 'ignore', got 'x'"):
             projective_grid_forward(np.eye(3)[None], G, horizon="x")
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.projective"))

@@ -1,5 +1,7 @@
 """Transforms by name."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from stnref.transforms import (
     regular_points,
     thin_plate_basis,
 )
+from tests.signatures import expect_names
 
 NAMES = pytest.mark.parametrize("name", TRANSFORMS)
 ALL_NAMES = pytest.mark.parametrize("name", [*TRANSFORMS, *TRANSFORMS_3D])
@@ -174,3 +177,7 @@ def test_the_default_control_shapes() -> None:
     )
     default = get_transform("bspline", (5, 6)).identity
     np.testing.assert_array_equal(default.reshape(-1, 2), bspline_points((4, 4)))
+
+
+def test_every_argument_has_a_name() -> None:
+    expect_names(importlib.import_module("stnref.transforms.registry"))
