@@ -215,6 +215,7 @@ def _evaluate(*, runs: Sequence[Path], data_dir: Path | None) -> int:
         print(f"{config.model} on {config.data}, distortion {config.distortion}: {folder}")
         print(f"test error {answers.error:.2%}  ({answers.wrong.sum()} of {len(answers.wrong)})")
         _print_alignment(run.alignment())
+    print("pictures:", *(picture for folder in runs for picture in sorted(folder.glob("*.png"))))
     return 0
 
 

@@ -69,7 +69,10 @@ def test_evaluate_finds_the_error_that_training_found(
 
 def test_evaluate_takes_several_runs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run), str(run)]) == 0
-    assert capsys.readouterr().out.count("test error") == 2
+    out = capsys.readouterr().out
+    assert out.count("test error") == 2
+    named = f"{run / 'curves.png'} {run / 'sheet.png'}"
+    assert out.endswith(f"\npictures: {named} {named}\n")
 
 
 @pytest.mark.parametrize("model", ["cnn", "fcn", "st-fcn"])

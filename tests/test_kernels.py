@@ -200,3 +200,19 @@ def test_bad_input(call: object, message: str) -> None:
 
 def test_every_argument_has_a_name() -> None:
     expect_names(importlib.import_module("stnref.kernels"))
+
+
+@pytest.mark.parametrize("a", [-2.5, 0.5, 3.0])
+def test_the_cubic_has_its_derivatives_for_any_a(a: float) -> None:
+    kernel, t = cubic(a), np.linspace(-1.9, 1.9, 24)
+    np.testing.assert_allclose(kernel.dk(t), kernel.k(t + 1e-100j).imag / 1e-100, atol=1e-13)
+    np.testing.assert_allclose(kernel.d2k(t), kernel.dk(t + 1e-100j).imag / 1e-100, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", LATTICE)
+def test_the_table_of_the_rules_is_what_the_sampler_does(rule: str) -> None:
+    """At x = 1: the factors of the pixels 0, 1 and 2."""
+    points = np.array([1.0, 0.0]).reshape(1, 1, 1, 2)
+    V, cache = sample_forward(ROW, points, kernel=linear(rule), padding="border")
+    _, dpoints = sample_backward(np.ones_like(V), cache)
+    assert dpoints[0, 0, 0, 0] == np.dot(LATTICE[rule], ROW.ravel()[:3])
