@@ -136,6 +136,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0, 1 if a check failed, 2 after an error, which it prints in one line, 70 if that is a
         mistake of the program, or 130 if it was interrupted.
+
+    Raises
+    ------
+    Exception
+        Whatever went wrong, if the arguments have ``--debug``.
     """
     args = vars(parser().parse_args(argv))
     debug = args.pop("debug")

@@ -20,11 +20,14 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.quiver import Quiver
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from stnref.coordinates import unnormalize_forward
 from stnref.files import write_atomic
 from stnref.gradcheck import GradientReport, InputResult
+from stnref.kernels import Kernel
 from stnref.validation import Array, expect_array, expect_count, expect_number, expect_sizes
 
 GRID_COLOUR = "#e4572e"
@@ -262,6 +265,150 @@ def plot_transformer(
     ax.grid(alpha=0.3)
     ax.legend()
     return drawn
+
+
+# ------------------------------------------------------------------------------- the mathematics
+
+
+def plot_cell(x: float, y: float, *, ax: Axes | None = None) -> list[Rectangle]:
+    """Draw a sample in its cell: the weight of a corner is the area across from it (equation 5).
+
+    Parameters
+    ----------
+    x, y : float
+        The sample's fractions, from the left and from the upper border of the cell, 0 to 1.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    list of matplotlib.patches.Rectangle
+        The areas of the corners (0, 0), (1, 0), (0, 1), (1, 1), as (x, y).
+
+    Raises
+    ------
+    ValueError
+        A fraction is not between 0 and 1.
+    """
+    x = expect_number("x", x, above=0, below=1)
+    y = expect_number("y", y, above=0, below=1)
+    ax = _axes(ax)
+    drawn = []
+    for k, (m, n) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+        across_x, across_y = 1 - m, 1 - n
+        width, height = x - across_x, y - across_y
+        area = Rectangle((across_x, across_y), width, height, alpha=0.4, color=f"C{k}")
+        ax.add_patch(area)
+        drawn.append(area)
+        ax.plot(m, n, "o", color=f"C{k}", ms=13)
+        middle = across_x + width / 2, across_y + height / 2
+        ax.text(*middle, f"{abs(width * height):.3g}", ha="center", va="center")
+    ax.plot(x, y, "k*", ms=14)
+    ax.set(xlim=(-0.12, 1.12), ylim=(1.12, -0.12), aspect="equal", xlabel="x (pixels)")
+    ax.set(ylabel="y (pixels), down", xticks=[0, 1], yticks=[0, 1])
+    return drawn
+
+
+def plot_kernels(kernels: Mapping[str, Kernel], *, figure: Figure | None = None) -> Figure:
+    """Draw kernels and below them their derivatives.
+
+    Parameters
+    ----------
+    kernels : mapping of str to Kernel
+        By the names that they are to have in the figure.
+    figure : matplotlib.figure.Figure, optional
+        Where to draw; on a new one unless told.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = figure or new_figure(2.4 * len(kernels), 4)
+    axes = figure.subplots(2, len(kernels), sharex=True, sharey="row", squeeze=False)
+    t = np.linspace(-2.25, 2.25, 900) + 1e-9  # beside the jumps
+    for (name, kernel), (above, below) in zip(kernels.items(), axes.T, strict=True):
+        inside = (t >= -kernel.support) & (t < kernel.support)
+        for ax, function, style in ((above, kernel.k, "C0"), (below, kernel.dk, "C1")):
+            ax.plot(t, np.where(inside, function(t), 0), style)
+            ax.grid(alpha=0.3)
+        above.set_title(name)
+        below.set(xlabel="t (pixels)", xticks=range(-2, 3))
+    axes[0, 0].set_ylabel("k(t)")
+    axes[1, 0].set_ylabel("k'(t)")
+    return figure
+
+
+def plot_gradient_field(
+    image: Array, points: Array, dpoints: Array, *, ax: Axes | None = None
+) -> Quiver:
+    """Draw at each sampling point the way down: minus the gradient of the loss.
+
+    Parameters
+    ----------
+    image : (H, W, 1) or (H, W, 3)
+    points : (H', W', 2)
+        In pixels.
+    dpoints : (H', W', 2)
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    matplotlib.quiver.Quiver
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit.
+    """
+    points = expect_array("points", points, ("H'", "W'", 2), real=True)
+    dpoints = expect_array("dpoints", dpoints, points.shape, real=True)
+    ax = _axes(ax)
+    plot_image(image, ax=ax)
+    (x, y), (u, v) = np.moveaxis(points, -1, 0), -np.moveaxis(dpoints, -1, 0)
+    return ax.quiver(x, y, u, v, color="C1", angles="xy", width=0.005)
+
+
+def plot_landscape(
+    x: Array, y: Array, loss: Array, *, path: Array | None = None, ax: Axes | None = None
+) -> list[Line2D]:
+    """Draw a loss over two parameters, and the way that a descent went over it.
+
+    Parameters
+    ----------
+    x : (M,)
+    y : (N,)
+        Values of the two parameters.
+    loss : (N, M)
+    path : (steps, 2), optional
+        The parameters step by step.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on axes of their own unless told.
+
+    Returns
+    -------
+    list of matplotlib.lines.Line2D
+        The path, its start (a circle) and its end (a star), if there is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A dtype or a shape does not fit.
+    """
+    x = expect_array("x", x, ("M",), real=True)
+    y = expect_array("y", y, ("N",), real=True)
+    loss = expect_array("loss", loss, (len(y), len(x)), real=True)
+    ax = _axes(ax)
+    drawn = ax.contourf(x, y, loss, levels=24, cmap="cividis")
+    ax.figure.colorbar(drawn, ax=ax, label="loss")
+    if path is None:
+        return []
+    steps = expect_array("path", path, ("steps", 2), real=True).T
+    ends = zip(("o", "*"), (steps[:, :1], steps[:, -1:]), strict=True)
+    lines = ax.plot(*steps, "w-", lw=1.5)
+    for mark, place in ends:
+        lines += ax.plot(*place, f"w{mark}", ms=10, mec="k")
+    return lines
 
 
 # ------------------------------------------------------------------------------ gradient checks

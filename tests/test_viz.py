@@ -16,7 +16,7 @@ from stnref import (
     viz,
 )
 from stnref.gradcheck import GradientReport, InputResult
-from stnref.kernels import linear
+from stnref.kernels import cubic, linear
 
 
 def test_an_image_is_drawn_with_pixel_0_0_on_top_left() -> None:
@@ -194,3 +194,45 @@ def test_nothing_is_left_in_pyplot(tmp_path: Path) -> None:
 def test_bad_input(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+# ------------------------------------------------------------------------------- the mathematics
+
+
+def test_the_areas_of_a_cell_are_the_weights() -> None:
+    areas = viz.plot_cell(0.7, 0.25)
+    weights = [abs(area.get_width() * area.get_height()) for area in areas]
+    np.testing.assert_allclose(weights, [0.3 * 0.75, 0.7 * 0.75, 0.3 * 0.25, 0.7 * 0.25])
+    with pytest.raises(ValueError, match="x: expected a finite number above 0 and below 1, got 1"):
+        viz.plot_cell(1, 0.5)
+
+
+def test_kernels_are_drawn_with_their_slopes() -> None:
+    figure = viz.plot_kernels({"hat": linear(), "Keys": cubic()})
+    (hat, keys), (hat_slope, keys_slope) = np.reshape(figure.axes, (2, 2))
+    for ax, function in ((hat, linear().k), (keys, cubic().k), (keys_slope, cubic().dk)):
+        t, drawn = ax.lines[0].get_data()
+        inside = np.abs(t) < 1
+        np.testing.assert_allclose(drawn[inside], function(t[inside]))
+    t, drawn = hat_slope.lines[0].get_data()
+    assert set(drawn) == {-1, 0, 1}
+    assert set(drawn[np.abs(t) > 1]) == {0}
+
+
+def test_arrows_point_down() -> None:
+    points = np.random.default_rng(0).uniform(0, 4, (2, 3, 2))
+    arrows = viz.plot_gradient_field(np.zeros((5, 5, 1)), points, np.full((2, 3, 2), [1.0, -2]))
+    np.testing.assert_array_equal(arrows.XY, points.reshape(-1, 2))
+    np.testing.assert_array_equal(np.stack([arrows.U, arrows.V]), [[-1] * 6, [2] * 6])
+
+
+def test_a_landscape_has_its_path_and_ends() -> None:
+    x, y = np.linspace(-1, 1, 5), np.linspace(0, 1, 4)
+    path = np.array([[0.5, 0.2], [0.1, 0.3], [0.0, 0.9]])
+    line, start, end = viz.plot_landscape(x, y, np.add.outer(y**2, x**2), path=path)
+    np.testing.assert_array_equal(np.transpose(line.get_data()), path)
+    assert np.ravel(start.get_data()).tolist() == [0.5, 0.2]
+    assert np.ravel(end.get_data()).tolist() == [0, 0.9]
+    assert viz.plot_landscape(x, y, np.zeros((4, 5)) + x) == []
+    with pytest.raises(ValueError, match=r"loss: expected shape \(4, 5\), got \(5, 4\)"):
+        viz.plot_landscape(x, y, np.zeros((5, 4)))
