@@ -51,7 +51,7 @@ def write_atomic(path: Path | str, data: bytes, *, exclusive: bool = False) -> N
             with contextlib.suppress(FileNotFoundError):  # renamed
                 os.unlink(temporary)
     except OSError as error:  # of a full disk, say, which names no file, or the temporary one
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def remove_temporaries(path: Path, *, older_than: float = 0.0) -> None:

@@ -33,6 +33,8 @@ from stnref.validation import Array, expect_array, expect_count, expect_number, 
 GRID_COLOUR = "#e4572e"
 WARNING_COLOUR = GRID_COLOUR
 NOT_ASKED = "0.8"
+CORNERS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
+"""Of a cell: four colours of Okabe and Ito, which all eyes tell apart."""
 OUTSIDE = 1e-6
 """Relative error from which an element on a kink is marked, as `InputResult.outside` counts."""
 
@@ -297,10 +299,11 @@ def plot_cell(x: float, y: float, *, ax: Axes | None = None) -> list[Rectangle]:
     for k, (m, n) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         across_x, across_y = 1 - m, 1 - n
         width, height = x - across_x, y - across_y
-        area = Rectangle((across_x, across_y), width, height, alpha=0.4, color=f"C{k}")
+        colour = CORNERS[k]
+        area = Rectangle((across_x, across_y), width, height, alpha=0.5, color=colour)
         ax.add_patch(area)
         drawn.append(area)
-        ax.plot(m, n, "o", color=f"C{k}", ms=13)
+        ax.plot(m, n, "o", color=colour, ms=13)
         middle = across_x + width / 2, across_y + height / 2
         ax.text(*middle, f"{abs(width * height):.3g}", ha="center", va="center")
     ax.plot(x, y, "k*", ms=14)

@@ -3,8 +3,6 @@
 import csv
 import json
 import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -289,13 +287,6 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"stnref {stnref.__version__}\n"
 
 
-def test_python_m_is_the_command() -> None:
-    root = Path(__file__).parents[1]
-    call = [sys.executable, "-m", "stnref", "--version"]
-    done = subprocess.run(call, cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == f"stnref {stnref.__version__}\n"
-
-
 @pytest.mark.parametrize("command", ["train", "evaluate", "check", "notebooks", None])
 def test_help_fits_the_screen_and_says_each_default_once(
     command: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -410,22 +401,3 @@ def test_too_little_memory_is_no_mistake_of_the_program(
     monkeypatch.setattr(cli, "_train", large)
     assert main(["train"]) == 2
     assert capsys.readouterr().err == "stnref: Unable to allocate 3 TiB\n"
-
-
-@pytest.mark.parametrize("module", ["numpy", "stnref.cli", "stnref.transforms.basis"])
-def test_an_interrupt_of_the_imports_is_one_line(module: str) -> None:
-    code = f"""
-import sys
-
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == {module!r}:
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Interrupting())
-from stnref.__main__ import main
-sys.exit(main())
-"""
-    call = [sys.executable, "-c", code]
-    done = subprocess.run(call, capture_output=True, text=True, cwd=Path(__file__).parents[1])
-    assert (done.returncode, done.stderr) == (130, "stnref: interrupted\n")

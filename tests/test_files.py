@@ -38,3 +38,28 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "plain")]
     assert modes[0] == modes[1]
+
+
+def test_of_two_that_make_a_file_one_succeeds(tmp_path: Path) -> None:
+    files.write_atomic(tmp_path / "file", b"first", exclusive=True)
+    with pytest.raises(FileExistsError, match="file"):
+        files.write_atomic(tmp_path / "file", b"second", exclusive=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"first"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere/file'$"):
+        files.write_atomic(tmp_path / "nowhere" / "file", b"")
+
+
+def test_what_a_kill_left_is_removed(tmp_path: Path) -> None:
+    for name in (".file.abc", ".file.def", ".other.abc", "file"):
+        (tmp_path / name).write_bytes(b"half")
+    files.remove_temporaries(tmp_path / "file", older_than=1000)
+    assert len(list(tmp_path.iterdir())) == 4
+    os.utime(tmp_path / ".file.abc", (0, 0))
+    files.remove_temporaries(tmp_path / "file", older_than=1000)
+    assert not (tmp_path / ".file.abc").exists()
+    files.remove_temporaries(tmp_path / "file")
+    assert {path.name for path in tmp_path.iterdir()} == {".other.abc", "file"}
