@@ -572,7 +572,8 @@ assert np.abs(V2 - digit).max() > 0.5
 # \begin{pmatrix} \tfrac2{W-1} & 0 \\ 0 & \tfrac2{H-1} \end{pmatrix}
 # = \begin{pmatrix} \cos a & -\tfrac{W-1}{H-1} \sin a \\ \tfrac{H-1}{W-1} \sin a & \cos a \end{pmatrix} .$$
 #
-# Only for W = H is that a rotation. Else, for every turn but a half or a whole one, the picture is sheared. `to_pixel_matrix` computes M, with its shift.
+# Only for W = H is that a rotation. Else, for every turn but a half or a whole one, the picture is sheared.
+# `to_pixel_matrix` computes M, with its shift.
 
 # %%
 H, W, a = 28, 84, np.radians(20)

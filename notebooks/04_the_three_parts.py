@@ -17,7 +17,7 @@
 # module promises about sizes and channels.
 #
 # **What you need.** [Forward and reverse mapping](01_forward_and_reverse_mapping.ipynb),
-# [bilinear interpolation](02_bilinear_interpolation.ipynb).
+# [bilinear interpolation](02_bilinear_interpolation.ipynb), [generate grids](03_generate_grids.ipynb).
 
 # %%
 import matplotlib.pyplot as plt
