@@ -174,7 +174,7 @@ np.testing.assert_allclose((dV * V_dot).sum(), (dtheta * theta_dot).sum(), rtol=
 
 # %% [markdown]
 # `check_gradients` asks all of them at once, element by element, with steps that cross no kink; how it knows, and what it says of a
-# gradient that is wrong, is [the next notebook](09_checking_gradients.ipynb).
+# gradient that is wrong, is told in [checking gradients](09_checking_gradients.ipynb).
 
 # %%
 points = rng.integers(0, 4, (1, 2, 3, 2)) + rng.uniform(0.2, 0.8, (1, 2, 3, 2))

@@ -193,13 +193,14 @@ viz.plot_image(blurred[0], ax=axes[0])
 viz.plot_grid(wanted[0], (28, 28), ax=axes[0])
 viz.plot_image(stnref.grid_sample(blurred, identity)[0], ax=axes[1])
 viz.plot_image(goal[0], ax=axes[2])
-axes[0].set_title("28 x 28 pixels, and the grid wanted")
-axes[1].set_title("output with the identity (12 x 12)")
-axes[2].set_title("output wanted (12 x 12)")
+axes[0].set(title="picture, grid wanted", facecolor="0.5")
+axes[1].set_title("output with the identity")
+axes[2].set_title("output wanted")
 
 # %% [markdown]
-# White is 1, black 0. The grid that is wanted is a little smaller than the picture, turned clockwise, and moved to the right and upwards.
-# Its upper edge is drawn heavier. Now the gradient, at the identity:
+# White is 1, black 0, and grey is outside of the picture. The picture has 28 x 28 pixels, the output 12 x 12. The grid that is wanted is a
+# little smaller than the picture, turned clockwise, and moved to the right and upwards. Its upper edge is drawn heavier. Now the gradient,
+# at the identity:
 
 # %%
 affine = stnref.get_transform("affine", (12, 12))
@@ -224,6 +225,8 @@ axes[1].set(title="-dtheta, the sum (white: 0)", xticks=range(3), yticks=range(2
 axes[1].set(xticklabels=["x", "y", "1"], yticklabels=["dx", "dy"])
 arrows(axes[2], grid[0], step[0])
 axes[2].set(title="the step of theta, seen in the grid")
+for ax in axes[::2]:
+    ax.set(xlabel="x (normalised)", ylabel="y (normalised), down")
 
 # %% [markdown]
 # On the left every sample has its own wish, and many contradict each other. The six sums in the middle are what remains of them. On the
@@ -349,7 +352,8 @@ figure, axes = plt.subplots(
 for ax, (name, values, k, letter) in zip(axes.ravel(), families, strict=True):
     arrows(ax, *sensitivity(stnref.get_transform(name, (7, 7)), np.array(values), k))
     ax.plot(0.3, -0.2, "C1*", ms=11)
-    ax.set(title=f"{name}, $\\partial\\,$grid / $\\partial\\,${letter}", xlim=(-1.6, 1.8))
+    ax.set(title=f"{name}, $\\partial\\,$grid / $\\partial\\,${letter}", xlim=(-1.4, 2.0))
+    ax.set_ylim(1.5, -1.9)
 figure.supxlabel("x (normalised); the star is (tx, ty)")
 figure.supylabel("y (normalised), down")
 
@@ -419,6 +423,8 @@ steep = np.array([[[1.0, 0, 0], [0, 1, 0], [0, 1.25, 1]]])
 points, cache = stnref.projective_grid_forward(steep, G)
 hidden = (points == transforms.FAR).all(axis=-1, keepdims=True)
 print("hidden in each row:", hidden[0, :, :, 0].sum(axis=1))
+assert hidden[0, 0].all()
+assert not hidden[0, 1:].any()
 visible_only = np.where(hidden, 0, dgrid)
 ask_witnesses(
     lambda theta: stnref.projective_grid_forward(theta, G),
@@ -459,14 +465,14 @@ assert (noise_dgrid[0, ~inside] == 0).all()
 assert (noise_dgrid[0, inside] != 0).all()
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 wide = stnref.get_transform("projective", (7, 7))
-arrows(axes[0], *sensitivity(wide, wide.identity, 6))
-arrows(axes[1], *sensitivity(wide, wide.identity, 7))
-axes[0].set(title=r"$\partial\,$grid / $\partial\,\theta_{31}$ at the identity", ylabel="y (down)")
-axes[1].set(title=r"$\partial\,$grid / $\partial\,\theta_{32}$ at the identity")
-axes[2].axvspan(-1, -0.8, color="0.85", label="hidden: gradient 0")
 shown = np.where(visible & (y_t < 0), slope, np.nan)
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+for ax, k in zip(axes, (6, 7), strict=False):
+    arrows(ax, *sensitivity(wide, wide.identity, k))
+    title = f"$\\partial\\,$grid / $\\partial\\,\\theta_{{3{k - 5}}}$ at the identity"
+    ax.set(title=title, xlabel="x (normalised)", ylabel="y (normalised), down")
+axes[2].axvspan(-1, -0.8, color="0.85", label="hidden: gradient 0")
 axes[2].semilogy(y_t, shown, "C0--", label="outside: dgrid = 0")
 axes[2].semilogy(y_t, np.where(inside, shown, np.nan), "C1", lw=3, label="inside")
 axes[2].set(xlabel="y of the target point (normalised)", xlim=(-1, 0), ylim=(1e-2, 1e6))
@@ -593,20 +599,25 @@ maps = {
     "thin plate": (controls, stnref.thin_plate_basis(controls, fine), (0, 1, 5)),
     "B-spline": (lattice, stnref.bspline_basis((6, 6), fine), (7, 8, 14)),
 }
+
+# %%
+e = 1 + 1 / 80  # the outer pixels' borders; their centres are at 1
 figure, axes = plt.subplots(2, 3, figsize=(9, 6), layout="constrained", sharex=True, sharey=True)
 for row, (name, (points, B, which)) in zip(axes, maps.items(), strict=True):
     for ax, k in zip(row, which, strict=True):
-        drawn = ax.imshow(B[..., k], "RdBu", vmin=-1, vmax=1, extent=(-1, 1, 1, -1))
+        drawn = ax.imshow(B[..., k], "RdBu", vmin=-1, vmax=1, extent=(-e, e, e, -e))
         ax.contour(B[..., k], [0], colors="0.6", linewidths=0.8, extent=(-1, 1, -1, 1))
         ax.plot(*points.T, "k.", ms=3)
         ax.plot(*points[k], "C1o", ms=8, mec="k")
         ax.set(title=f"{name}, control point {k}", xlim=(-1.15, 1.15), ylim=(1.15, -1.15))
     figure.colorbar(drawn, ax=row, label="B, no unit (white: 0)")
+figure.supxlabel("x (normalised)")
+figure.supylabel("y (normalised), down")
 
 # %% [markdown]
-# The orange disc is the control point, the dots are the others, the grey line is where B is zero. A plate bends everywhere: its maps reach
-# over the whole picture and become negative (red), so that points far away go a little in the opposite direction. A B-spline's bump is
-# local, and never negative. Its largest value is 4/9 and not 1: the grid does not go through its control points.
+# The orange disc is the control point, the dots are the others. The grey line is where B becomes zero. A plate bends everywhere: its maps
+# reach over the whole picture and change their sign (red), so that points far away go a little in the opposite direction. A B-spline's bump
+# ends two spacings away, and is never negative. Its largest value is 4/9 and not 1: the grid does not go through its control points.
 #
 # The same as arrows, one parameter each. The third panel is the flow's, which comes below.
 
@@ -632,8 +643,17 @@ figure.supxlabel("x (normalised)")
 figure.supylabel("y (normalised), down")
 
 # %% [markdown]
-# The plate moves the whole grid, around the other control points a little backwards; the B-spline moves a patch, and the flow one point.
-#
+# The B-spline moves a patch, and the flow one point. The plate moves all points; but those beyond the neighbours of the control point go by
+# less than a tenth of what it does itself, too little to be seen here.
+
+# %%
+x_away, y_away = np.abs(np.moveaxis(fine - controls[5], -1, 0))
+beyond = np.maximum(x_away, y_away) > 2 / 3  # the spacing of the control points
+far_away = maps["thin plate"][1][beyond, 5]
+print(f"beyond the neighbours from {far_away.min():.3f} to {far_away.max():.3f}")
+assert -0.1 < far_away.min() < 0 < far_away.max() < 0.1
+
+# %% [markdown]
 # The same in numbers: let only one pixel have a gradient. How many control points hear of it? Of a plate with 7 x 7 control points all, of
 # the B-spline those in a 4 x 4 neighbourhood.
 
@@ -648,7 +668,8 @@ heard = [
 ]
 print("control points with a gradient:", heard, "of 49")
 assert heard == [49, 16]
-np.testing.assert_allclose(maps["B-spline"][1].max(), 4 / 9, atol=5e-3)
+at_the_point = stnref.bspline_basis((6, 6), lattice[14].reshape(1, 1, 2))[0, 0, 14]
+np.testing.assert_allclose(at_the_point, 4 / 9, rtol=1e-14)
 
 # %% [markdown]
 # ## Flow: the identity
@@ -684,14 +705,12 @@ steps, shares, target = {}, {}, picture_dgrid.ravel()
 for name in names:
     family = stnref.get_transform(name, (12, 12))
     _, cache = family.forward(family.identity[None])
-    steps[f"{name}, {family.n_params}"] = family.jvp(-family.backward(picture_dgrid, cache), cache)
-    J = np.stack(
-        [sensitivity(family, family.identity, k)[1].ravel() for k in range(family.n_params)]
-    )
-    np.testing.assert_allclose(
-        J @ target, family.backward(picture_dgrid, cache)[0], rtol=1e-11, atol=1e-11
-    )
-    best = J.T @ np.linalg.lstsq(J.T, target, rcond=None)[0]
+    dparams = family.backward(picture_dgrid, cache)
+    steps[f"{name}, {family.n_params}"] = family.jvp(-dparams, cache)
+    columns = [sensitivity(family, family.identity, k)[1] for k in range(family.n_params)]
+    J = np.stack([column.ravel() for column in columns], axis=-1)  # (288, n_params)
+    np.testing.assert_allclose(J.T @ target, dparams[0], rtol=1e-11, atol=1e-11)
+    best = J @ np.linalg.lstsq(J, target, rcond=None)[0]
     shares[name] = (best @ best) / (target @ target)
 steps[f"flow, {target.size}"] = -picture_dgrid
 
@@ -705,11 +724,12 @@ figure.supxlabel("x (normalised)")
 figure.supylabel("y (normalised), down")
 
 # %% [markdown]
-# The more parameters, the finer the picture of -dgrid, which the last panel shows whole. Few parameters mean much averaging: translation
-# keeps one vector of it.
+# The last panel is -dgrid itself. Translation keeps one vector of it, the sum; the families up to projective let it vary smoothly. The
+# plate comes closest to the flow. The B-spline, with as many parameters as the plate, makes nearly a translation: with 4 x 4 control points
+# the bumps are so wide that neighbours overlap almost everywhere, and the pulls of all parts are mixed in every control point.
 #
-# How much of dgrid can a family follow? Take the combination of its sensitivities that comes closest to dgrid, and compare the sums of
-# squares.
+# That is the *step* of plain gradient descent. How much of dgrid *could* a family follow? Take the combination of its sensitivities that
+# comes closest to dgrid, and compare the sums of squares.
 
 # %%
 for name, share in shares.items():
@@ -719,10 +739,29 @@ assert (np.diff([shares[name] for name in nested]) >= 0).all()
 assert min(shares["tps"], shares["bspline"]) > shares["affine"]
 assert max(shares.values()) < 1  # only the flow follows all of it
 
+
+# %% [markdown]
+# And the steps of the figure: how well do their directions agree? The cosine between two fields is 1 if they are parallel.
+
+
+# %%
+def cosine(a, b):
+    return (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+
+
+to_flow = {title: cosine(field, -picture_dgrid) for title, field in steps.items()}
+for title, value in to_flow.items():
+    print(f"{title:15s} with -dgrid {value:.2f}")
+assert sorted(to_flow, key=to_flow.get)[-2:] == ["tps, 32", "flow, 288"]
+both = cosine(steps["translation, 2"], steps["bspline, 32"])
+print(f"translation with bspline {both:.3f}")
+assert both > 0.95
+
 # %% [markdown]
 # A family that contains another one has all of its fields, so along such a chain the share can only grow. Here translation, attention,
-# similarity, affine and projective are such a chain, and both splines contain affine. It is a statement about one dgrid, not about quality:
-# who can follow every pixel also follows what only a few pixels ask for.
+# similarity, affine and projective are such a chain, and both splines contain affine. The B-spline could follow half of dgrid, and its
+# first step does not: what a family can do, and what one step along the gradient does, are two questions. And a share is a statement about
+# one dgrid, not about quality: who can follow every pixel also follows what only a few pixels ask for.
 #
 # ## Summary
 #

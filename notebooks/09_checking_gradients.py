@@ -69,8 +69,12 @@ ax.set(ylim=(5e-18, 1), xlabel="step h", ylabel="relative error of the derivativ
 ax.legend()
 
 # %%
-for name, error in errors.items():
+for name in ("central difference", "Richardson"):
+    error = errors[name]
     print(f"{name:20s} at best {error.min():.0e}, with h = {h[error.argmin()]:.0e}")
+print(
+    f"{'complex step':20s} at most {errors['complex step'][h < 1e-8].max():.0e} for all h below 1e-8"
+)
 eps = np.finfo(float).eps
 assert errors["central difference"].min() < 10 * eps ** (2 / 3)
 assert errors["Richardson"].min() < errors["central difference"].min()
@@ -91,7 +95,7 @@ assert errors["complex step"][h < 1e-8].max() < 4 * eps  # and it stays there
 #
 # A spatial transformer starts as the identity. If the output has the size of the input, the samples then are exactly the pixels:
 # every one lies on a line of the lattice, in x and in y, and the slope of bilinear interpolation jumps there
-# ([step 2 in the fourth notebook](05_backpropagation.ipynb)).
+# ([step 2 of backpropagation](05_backpropagation.ipynb)).
 #
 # The size 8 x 7 is not chosen at random. With the plain formula (g + 1)(W - 1)/2 some samples miss their pixel by round-off,
 # and those just below have the slope to the left, where their neighbours have that to the right.
@@ -198,7 +202,8 @@ if importlib.util.find_spec("torch"):
 
 # %% [markdown]
 # Numbers, and no reason. Nothing is wrong with PyTorch: the numbers called numerical are the means, and its gradient is a slope to one
-# side each time. Only, not everywhere to the same side, since its grid has the round-off that we met above.
+# side each time. Only, not everywhere to the same side: its grid has a round-off of the kind that we met above. It computes in another
+# order than the plain formula, so fewer or more coordinates miss their pixel than the 15 there.
 
 # %%
 if importlib.util.find_spec("torch"):
@@ -449,15 +454,81 @@ print(f"of the page, with all units on, ok: {unseen.ok}")
 assert unseen.ok
 
 # %% [markdown]
-# ## Try it
+# ## Exercises
 #
-# - Draw the first figure for a function of your own, and for tanh at 20. What does a relative error mean there?
-# - Move `points` by 10⁻⁹ of a pixel, and by 10⁻³. How many elements lie on a kink, and what does the rule "paper" get now?
-# - Check the rules with `align_corners=False` in `target_grid` and `unnormalize_forward`. Are the samples on kinks?
-# - In the student's sampler exchange `dx` and `dy`, or leave out the sum over the channels. Does the report name it? With one
-#   channel too?
-# - Add dropout to the corrected network: a fixed mask of zeros and twos after the rectifier. The page multiplies by twos in
-#   forward and by ones in backward. What does the report say?
-# - Check the network with the loss, half the squared distance of the scores to a label, as its output, and with several images.
-#   What is still named?
-# - Write a backward with a mistake that has no name here, and look at what the report does say.
+# **1.** Move `points` by 10⁻⁹ of a pixel. How many elements lie on a kink, and what does the rule "paper" get now?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# None: off the lattice, be it by little, there is one slope, and all rules have it. The check takes steps that stay in the cell.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+beside = points + 1e-9
+assert stnref.kink_report(beside, (H, W)).n_kinks == 0
+literal = stnref.kernels.linear("paper")
+report = stnref.check_gradients(
+    lambda U, points: stnref.sample_forward(U, points, kernel=literal),
+    stnref.sample_backward,
+    [U, beside],
+)
+assert report.ok, report
+
+# %% [markdown]
+# **2.** With `align_corners=False` in `target_grid` and in `unnormalize_forward`: are the samples of the identity on kinks?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Yes, all of them. The outer edges are at -1 and 1 now, but target and source have the same rule: pixel i still looks at pixel i.
+#
+# </details>
+
+# %% tags=["hide-cell"]
+G = stnref.target_grid((H, W), align_corners=False)
+edges, _ = stnref.unnormalize_forward(G[None], (H, W), align_corners=False)
+assert stnref.kink_report(edges, (H, W)).n_kinks == H * W
+
+# %% [markdown]
+# **3.** In the student's sampler exchange `dx` and `dy`. Does the report name it?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Yes: the two coordinates are exchanged.
+#
+# </details>
+
+
+# %% tags=["hide-cell"]
+def exchanged(dV, cache):
+    dU, dpoints = scatter(dV, cache, 4)
+    return dU, dpoints[..., ::-1]
+
+
+report = stnref.check_gradients(forward, exchanged, [small, inside], names=["U", "points"])
+print(report.findings[0])
+assert report.findings[0].cause == "xy-swapped"
+
+# %% [markdown]
+# **4.** Write a backward with a mistake that has no name here. What does the report say?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# That the gradient is wrong, where, and by how much. A checker that finds no name says so, and does not guess.
+#
+# </details>
+
+
+# %% tags=["hide-cell"]
+def odd(dY, cache):
+    Y = np.tanh(cache)
+    return dY * (1 - Y**3)
+
+
+report = stnref.check_gradients(lambda X: (np.tanh(X), X), odd, [rng.normal(size=(3, 4))])
+print(report)
+assert not report.ok
