@@ -187,6 +187,10 @@ def _progress(arrays: dict[str, Any], state: dict[str, Any]) -> Progress:
     _expect("order", "each number up to its length once", order, numbers)
     rng = np.random.Generator(GENERATORS[state["generator"]["bit_generator"]]())
     rng.bit_generator.state = state["generator"]
+    taken = json.loads(json.dumps(rng.bit_generator.state, default=_listed))
+    _expect(
+        "generator", "a state that it can have", state["generator"], taken == state["generator"]
+    )
     return Progress(
         params=_below("params/", arrays),
         optimizer=_below("optimizer/", arrays),
