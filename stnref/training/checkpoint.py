@@ -141,10 +141,11 @@ def load_checkpoint(path: Path, like: Progress | None = None) -> Progress:
             _expect_like("params", progress.params, like.params)
             _expect_like("optimizer", progress.optimizer, like.optimizer)
         return progress
-    except Exception as error:  # whatever is in the file, the answer is one
+    except Exception as error:  # whatever is in the file, the answer is one, of one line
+        why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{path}: expected a checkpoint of format {FORMAT} and of this run, got a file that "
-            f"does not read as one ({error or type(error).__name__}); delete it to start anew"
+            f"does not read as one ({why}); delete it to start anew"
         ) from error
 
 
