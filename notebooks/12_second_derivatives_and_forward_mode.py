@@ -15,7 +15,7 @@
 # that contain a gradient, and align two pictures in a few Newton steps.
 #
 # **What you will learn.** When forward mode is cheaper than backward; what is left of the second derivative of bilinear sampling,
-# and what is lost; why the lost part decides how Newton's method behaves.
+# and what is lost; why Newton's method may do better without the lost part.
 #
 # **What you need.** [Backpropagation](05_backpropagation.ipynb). The algebra, with numbers (S7), (S14) and (S15), is on the page
 # [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
@@ -139,7 +139,8 @@ figure.colorbar(drawn, ax=axes, label="change of V per unit")
 
 # %% [markdown]
 # Each column of J is a picture: where V grows (red) and shrinks (blue) when the parameter grows. White does not change. The shifts
-# show the edges of the strokes; scale and angle too, the stronger the further a point is from the middle.
+# show the edges of the strokes; scale and angle too, the stronger the further a point is from the middle. The dark line on top
+# is where the blurred stroke touches the border: beyond it is zero.
 #
 # ## The second derivative in one dimension
 #
@@ -205,10 +206,10 @@ def value_slope_curvature(row, x, kernel):
 
 
 # %%
-t = np.linspace(0, 6, 1201) + 1e-6
+t = np.linspace(0, 5.99, 1200) + 1e-6
 figure, axes = plt.subplots(3, 1, figsize=(7.5, 6), sharex=True, layout="constrained")
 chosen = {"linear": kernels.linear(), "cubic, a = -1/2": kernels.cubic(-0.5), "bspline3": smooth}
-for (name, kernel), style in zip(chosen.items(), ("-", "--", "-."), strict=True):
+for (name, kernel), style in zip(chosen.items(), ("C0-", "C1--", "k:"), strict=True):
     for ax, curve in zip(axes, value_slope_curvature(row, t, kernel), strict=True):
         ax.plot(t, curve, style, label=name)
 axes[0].plot(m, row, "ko", label="pixels")
@@ -250,8 +251,9 @@ np.testing.assert_allclose(second, [[0, 9 - 2 - 3 + 1], [9 - 2 - 3 + 1, 0]], ato
 #
 # $$d\_x = dV \cdot \big(S_x\,ddU + ddx \cdot (S_{xx} U) + ddy \cdot (S_{xy} U)\big),$$
 #
-# summed over the channels, and d_y likewise. The first is the tangent map again: the transpose of the backward is the forward. `grid_sample_double_backward` is the same in
-# normalised coordinates. The check is a complex step *through the backward*: move all three inputs of Φ at once.
+# summed over the channels, and d_y likewise. The first is the tangent map again: the transpose of the backward is the forward.
+# `grid_sample_double_backward` is the same in normalised coordinates. The check is a complex step *through the backward*: move all
+# three inputs of Φ at once.
 
 
 # %%
@@ -379,7 +381,8 @@ axes[0].set_ylabel("row")
 figure.colorbar(drawn, ax=axes, label="U")
 
 # %% [markdown]
-# The stronger the penalty, the more the digit is smeared along circles around the middle: rings are what a rotation does not change.
+# The stronger the penalty, the more the digit is smeared along circles around the middle. With λ = 10 it is round: a round picture is
+# what a rotation does not change.
 #
 # ## The Hessian of an alignment
 #
@@ -387,7 +390,8 @@ figure.colorbar(drawn, ax=axes, label="U")
 # minimise $L(p) = \tfrac12\sum r^2$ with $r = V(p) - V^*$, by the four parameters p. With the Jacobian J, one derivative after the other,
 #
 # $$\frac{\partial L}{\partial p_a} = \sum r\,\frac{\partial V}{\partial p_a}, \qquad
-# \frac{\partial^2 L}{\partial p_a\,\partial p_b} = \underbrace{\sum \frac{\partial V}{\partial p_a}\,\frac{\partial V}{\partial p_b}}_{(J^{\mathsf T} J)_{ab}}
+# \frac{\partial^2 L}{\partial p_a\,\partial p_b} =
+# \underbrace{\sum \frac{\partial V}{\partial p_a}\,\frac{\partial V}{\partial p_b}}_{(J^{\mathsf T} J)_{ab}}
 # + \underbrace{\sum r\,\frac{\partial^2 V}{\partial p_a\,\partial p_b}}_{\text{curvature}} .$$
 #
 # This matrix is the **Hessian**, 4 x 4. Its first part needs forward mode only; the second one needs second derivatives, and vanishes
@@ -445,12 +449,16 @@ for ax, (title, matrix) in zip(axes, parts.items(), strict=True):
 figure.colorbar(drawn, ax=axes, label="∂²L/∂p∂p, at the identity")
 
 # %% [markdown]
-# White is zero. The diagonal is large: each parameter matters by itself. The largest entries beside it tie parameters that
-# can partly stand for each other on this digit. The curvature has negative entries on its diagonal: it takes away from $J^{\mathsf T} J$.
+# White is zero. Along s, tx and ty the loss is steep, along the angle it is flat. The entry of angle and tx is larger than that of
+# the angle alone: this digit's centre is above the middle of the picture (row 13.5), so a turn is for a good part a shift to the side. The
+# curvature is negative on its diagonal: it takes away from $J^{\mathsf T} J$.
 #
-# And the linear kernel? It has lost the terms $\partial^2 V/\partial x^2$ and $\partial^2 V/\partial y^2$, and with them most of the curvature:
+# And the linear kernel? It has lost the terms $\partial^2 V/\partial x^2$ and $\partial^2 V/\partial y^2$, and with them most of the
+# curvature:
 
 # %%
+centre = picture[0, :, :, 0].sum(axis=1) @ np.arange(28) / picture.sum()
+print(f"centre of the digit: row {centre:.1f}")
 J_linear = jacobian(identity, kernels.linear())
 H_linear = hessian(identity, kernel=kernels.linear())
 for name, one, other in (("bspline3", H, J), ("linear", H_linear, J_linear)):
@@ -496,18 +504,18 @@ def descend(method, steps, **options):
 
 # %% [markdown]
 # Count the passes of the sampler. Gradient descent: a forward and a backward. Gauss-Newton: four jvps besides. Newton: four times a
-# forward and a backward in complex numbers besides.
+# forward and a backward in complex numbers besides. (A good program; ours repeats some forwards, to be short.)
 
 # %%
 passes = {"gradient descent": 2, "Gauss-Newton": 2 + 4, "Newton": 2 + 8}
 errors = {}
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.5), sharey=True, layout="constrained")
-for (method, cost), style in zip(passes.items(), ("C0-", "C1o-", "C2s--"), strict=True):
+for (method, cost), style in zip(passes.items(), ("C0-", "C1o-", "ks--"), strict=True):
     errors[method], _ = descend(method, 80 if method == "gradient descent" else 8)
     steps, error = np.arange(len(errors[method])), np.maximum(errors[method], 1e-16)
     axes[0].semilogy(steps, error, style, label=method)
     axes[1].semilogy(steps * cost, error, style, label=method)
-axes[0].set(xlim=(-0.5, 20), xlabel="step", ylabel="largest error of a parameter")
+axes[0].set(xlim=(-0.5, 20), xlabel="step", xticks=range(0, 21, 5), ylabel="largest error of p")
 axes[1].set(xlabel="passes of the sampler")
 axes[0].set_title("Near the solution, the digits double")
 axes[1].set_title("Gauss-Newton is the cheapest here")
@@ -520,17 +528,27 @@ assert errors["Newton"][2] > errors["Newton"][0]  # it goes astray first
 assert errors["Gauss-Newton"][4] < 1e-10
 assert errors["Newton"][8] < 1e-10
 assert errors["gradient descent"][80] > 1e-4
+
+# %%
 smallest = [np.linalg.eigvalsh(matrix)[0] for matrix in (J.T @ J, H)]
 print("smallest eigenvalue at the identity: JᵀJ {:.1f}, Hessian {:.1f}".format(*smallest))
+flat = np.linalg.eigh(H)[1][:, 0]  # the direction of the Hessian's smallest eigenvalue
+steps = [-np.linalg.solve(matrix, g[0]) @ flat for matrix in (H, J.T @ J)]
+print("step along it: Newton {:.3f}, Gauss-Newton {:.3f},".format(*steps), end=" ")
+print(f"needed {(unknown - identity)[0] @ flat:.3f}")
 with_linear, _ = descend("Newton", 5, kernel=kernels.linear())
 print("Newton, linear kernel:", *(f"{error:.0e}" for error in with_linear))
-assert smallest[1] < smallest[0] / 2
+assert steps[0] > 0 > steps[1]  # Newton's has the wrong sign
 assert with_linear[2] < 0.05 * with_linear[0]
 
 # %% [markdown]
-# Newton has the exact Hessian and is worse at first. Far from the solution the curvature, weighted by a large r, makes the smallest
-# eigenvalue of the Hessian small, and the step along it too long. $J^{\mathsf T} J$ is never negative. Near the solution r goes to
-# zero and both are the same. This also says why Newton with the *linear* kernel does well here: what it has lost is the part that disturbs.
+# Gauss-Newton arrives in a few steps, at round-off. Gradient descent creeps. Newton has the exact Hessian and goes astray first. The
+# numbers say where: in the direction in which the Hessian is smallest the loss falls *away* from the solution, and Newton, which divides
+# by a small number, follows it far. $J^{\mathsf T} J$ is stiffer, it ties this direction to others, and its step goes the right
+# way. What differs is the curvature, which is weighted by r: far from the solution, where r is large, it is no good guide. Near
+# the solution r goes to zero and both are the same. With the *linear* kernel most of the curvature is lost, so Newton is nearly
+# Gauss-Newton there, and as fast.
+#
 # When r stays large at the solution, it is the other way round (exercise 4).
 #
 # ## Exercises
@@ -626,7 +644,7 @@ np.testing.assert_allclose((dtheta * theta_dot).sum(), by_step, rtol=1e-10)
 # <details><summary>Answer</summary>
 #
 # Newton. Gauss-Newton uses a matrix that is wrong by the curvature, so it gains only a constant factor in each step. With Newton the
-# error is squared, near the solution. Gauss-Newton still is the safer one to start with: go a few steps with it and then change.
+# error is squared, near the solution. To start with, Gauss-Newton was the better one here: go a few steps with it and then change.
 #
 # </details>
 
