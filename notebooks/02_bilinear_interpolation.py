@@ -119,15 +119,10 @@ np.testing.assert_allclose(w.sum(), 1)
 
 # %%
 figure, ax = plt.subplots(figsize=(4.2, 4.2), layout="constrained")
-corners = [(0, 0), (1, 0), (0, 1), (1, 1)]  # (x, y) = column, row of the corner
-for k, (cx, cy) in enumerate(corners):
-    ox, oy = 1 - cx, 1 - cy  # the opposite corner
-    ax.add_patch(plt.Rectangle((ox, oy), fx - ox, fy - oy, alpha=0.35, color=f"C{k}"))
-    ax.plot(cx, cy, "o", color=f"C{k}", ms=14)
-    ax.text((ox + fx) / 2, (oy + fy) / 2, f"{w[cy, cx]:.3f}", ha="center", va="center")
-ax.plot(fx, fy, "k*", ms=15)
-ax.set(xlim=(-0.1, 1.1), ylim=(1.1, -0.1), aspect="equal", xlabel="x", ylabel="y (down)")
+areas = viz.plot_cell(fx, fy, ax=ax)
 ax.set_title("The weight of a corner is the area\nof its own colour, across the point")
+drawn = [abs(area.get_width() * area.get_height()) for area in areas]
+np.testing.assert_allclose(drawn, w.ravel())
 
 # %% [markdown]
 # ## In the tutorial's letters

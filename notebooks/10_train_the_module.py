@@ -203,9 +203,8 @@ theta, theta_cache = stnref.rigid_matrix_forward(angle)
 _, grid_cache = stnref.affine_grid_forward(theta, grid[0])
 dangle = stnref.rigid_matrix_backward(stnref.affine_grid_backward(dgrid, grid_cache), theta_cache)
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-viz.plot_image(U[0], ax=ax)
-x, y = np.moveaxis((grid[0] + 1) / 2 * 27, -1, 0)
-ax.quiver(x, y, *-np.moveaxis(dgrid[0], -1, 0), color="C1", angles="xy", width=0.004)
+points, _ = stnref.unnormalize_forward(grid[0], (28, 28))
+viz.plot_gradient_field(U[0], points, dgrid[0], ax=ax)
 turn = "clockwise" if dangle[0, 0] < 0 else "against the clock"
 ax.set_title(f"the arrows' sum turns the grid {turn}")
 print(

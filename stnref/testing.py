@@ -140,7 +140,7 @@ def _problems() -> dict[str, tuple[str, tuple[int, ...], Array]]:
     far = 8.0 * rng.integers(-5, 6, (2, 2, 3, 2)) + 0.375
     folds = [-4.5, -4, -0.5, 0, 3.5, 4, 4.5, 8, 8.5]
     return {
-        "inside": ("every point within a cell: nothing tricky", size, inside),
+        "inside": ("every point within a cell; at 1/2 nearest has to round", size, inside),
         "on the lattice": ("on a kink in x and in y", size, both(lattice([0, 1, 2], [1, 3]))),
         "on the lattice in x": ("in x alone", size, both(lattice([0.25, 2.5], [0, 1, 2, 3]))),
         "half pixels": ("nearest has to round", size, both(lattice([0.5, 1.5], [0.5, 1.5, 2.5]))),

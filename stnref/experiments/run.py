@@ -230,18 +230,21 @@ class Run(NamedTuple):
         """Test the network."""
         return evaluate(self.network, self.params, self.test)
 
+    @property
+    def transformer(self) -> SpatialTransformer:
+        """The network's transformer, if `config` has one."""
+        layer = self.network.layers[TRANSFORMER]
+        assert isinstance(layer, SpatialTransformer)
+        return layer
+
     def transformed(self, images: Array) -> tuple[Array, Array]:
         """Return the output (B, H', W', C) and the grid of the network's transformer."""
-        transformer = self.network.layers[TRANSFORMER]
-        assert isinstance(transformer, SpatialTransformer)
-        V, cache = transformer.forward(images, under(TRANSFORMER, self.params))
+        V, cache = self.transformer.forward(images, under(TRANSFORMER, self.params))
         return V, cache.grid
 
     def watch(self) -> TransformerState:
         """See where the transformer looks, on some of the test pictures."""
-        transformer = self.network.layers[TRANSFORMER]
-        assert isinstance(transformer, SpatialTransformer)
-        return watch(transformer, self.test.images[:250], under(TRANSFORMER, self.params))
+        return watch(self.transformer, self.test.images[:250], under(TRANSFORMER, self.params))
 
     def alignment(self) -> list[ClassAlignment]:
         """Return the alignment per class; nothing for a network without transformer."""
@@ -325,11 +328,11 @@ def _expect_same_run(config: Config, folder: Path, resume: bool) -> None:
         )
     if not there:
         return
-    there_asked = dataclasses.asdict(read_config(folder / "config.json"))
+    own = dataclasses.asdict(read_config(folder / "config.json"))
     for name, value in dataclasses.asdict(config).items():
-        if there_asked[name] != value:
+        if own[name] != value:
             raise ValueError(
-                f"{folder}: expected a run with {name} {value}, got {there_asked[name]}; name "
+                f"{folder}: expected a run with {name} {value}, got {own[name]}; name "
                 "another folder, or ask for the same"
             )
 

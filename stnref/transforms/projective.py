@@ -26,7 +26,7 @@ HORIZON = 1e-4
 """A point is hidden if Z is at most this much of the largest entry of theta's third row."""
 
 FAR = 1000.0
-"""Both normalised coordinates of a hidden point: outside of any picture."""
+"""Both normalised coordinates of a hidden point: outside of all but a picture of one pixel."""
 
 
 class ProjectiveGridCache(NamedTuple):
