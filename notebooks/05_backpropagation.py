@@ -99,7 +99,7 @@ axes[0].plot(t, V.ravel())
 axes[0].plot(np.arange(5), row.ravel(), "ko")
 axes[1].plot(t, slopes[0, 0, :, 0], "C1")
 axes[0].set(ylabel="V", title="The value is bent at every pixel, so its slope jumps")
-axes[1].set(ylabel="dV/dx", xlabel="x")
+axes[1].set(ylabel=r"$\partial V / \partial x$", xlabel="x (pixels)")
 
 # %% [markdown]
 # ## At a pixel

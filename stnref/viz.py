@@ -421,9 +421,9 @@ def plot_gradient_error(result: InputResult, *, figure: Figure | None = None) ->
     """Draw where a gradient is wrong, and where the kinks lie.
 
     Left the error of each element, relative to the largest numeric value: white is zero, blue
-    round-off, red wrong, grey was not asked. Right the distance to the nearest kink in units of the
-    input, grey where it is not known; circles mark the elements on a kink, discs those of them
-    that are not between the slopes to both sides.
+    round-off, red wrong, grey was not asked. Right, if any is known, the distance to the nearest
+    kink in units of the input, grey where it is not known; circles mark the elements on a kink,
+    discs those of them that are not between the slopes to both sides.
 
     Parameters
     ----------
@@ -533,7 +533,10 @@ def _draw_result(figure: FigureBase, result: InputResult) -> None:
     table = _table(result.gradient.shape)
     asked = f"{result.asked} of {result.gradient.size} elements, by {result.method}"
     figure.suptitle(f"gradient of {result.name}{table.pattern}: {asked}", fontsize=11)
-    for ax, draw in zip(figure.subplots(1, 2), (_draw_error, _draw_kinks), strict=True):
+    draws = [_draw_error]
+    if np.isfinite(result.distance).any() or result.kinked.any():
+        draws.append(_draw_kinks)
+    for ax, draw in zip(figure.subplots(1, len(draws), squeeze=False)[0], draws, strict=True):
         bar = figure.colorbar(draw(ax, result, table), cax=ax.inset_axes((1.03, 0, 0.04, 1)))
         bar.ax.tick_params(labelsize=8)
         ax.set_box_aspect(_ratio(result))

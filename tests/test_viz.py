@@ -131,6 +131,11 @@ def test_zero_is_white_round_off_blue_a_mistake_red_and_what_was_not_asked_grey(
     assert "no error" in viz.plot_gradient_error(_result(np.zeros(2))).axes[0].get_title()
 
 
+def test_where_no_distance_is_known_there_is_no_empty_picture() -> None:
+    figure = viz.plot_gradient_error(_result(np.full((3, 4), 0.5)))
+    assert [len(ax.images) for ax in figure.axes] == [1]
+
+
 def test_elements_on_a_kink_are_marked_and_those_outside_the_slopes_in_another_colour() -> None:
     zero = np.zeros((2, 3))
     error, kinked = zero.copy(), zero != 0
