@@ -22,3 +22,5 @@ from stnref.gradcheck.report import Comparison as Comparison
 from stnref.gradcheck.report import Finding as Finding
 from stnref.gradcheck.report import GradientReport as GradientReport
 from stnref.gradcheck.report import InputResult as InputResult
+from stnref.gradcheck.taylor import TaylorTest as TaylorTest
+from stnref.gradcheck.taylor import taylor_test as taylor_test

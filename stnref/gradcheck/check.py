@@ -99,9 +99,7 @@ def check_gradients(
     >>> [finding.cause for finding in report.findings]
     ['unexplained']
     """
-    arrays = [np.asarray(value) for value in inputs]
-    labels = list(names) if names is not None else [f"input {k}" for k in range(len(arrays))]
-    _expect_inputs(arrays, labels)
+    arrays, labels = expect_inputs(inputs, names)
     rng = np.random.default_rng([seed, PRIVATE])
     try:
         return _check(Problem(forward, backward, arrays, labels), jvp, kinks, explain, rng)
@@ -131,7 +129,28 @@ def assert_gradients(
         raise AssertionError(f"\n{report}")
 
 
-def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
+def expect_inputs(
+    inputs: Sequence[ArrayLike], names: Sequence[str] | None = None
+) -> tuple[list[Array], list[str]]:
+    """Return the inputs of a check as arrays, with a name for each.
+
+    Parameters
+    ----------
+    inputs, names
+        As for `check_gradients`.
+
+    Returns
+    -------
+    arrays : list of arrays
+    names : list of str
+
+    Raises
+    ------
+    ValueError
+        See `check_gradients`.
+    """
+    arrays = [np.asarray(value) for value in inputs]
+    labels = list(names) if names is not None else [f"input {k}" for k in range(len(arrays))]
     if not arrays:
         raise ValueError("inputs: expected at least one array, got none")
     if len(labels) != len(arrays):
@@ -144,6 +163,7 @@ def _expect_inputs(arrays: Sequence[Array], labels: Sequence[str]) -> None:
             raise ValueError(f"{name}: expected at least one real number, got {got}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: expected finite values, got others")
+    return arrays, labels
 
 
 def _check(

@@ -17,6 +17,8 @@ DOT_TOLERANCES = {False: 1e-12, True: 2e-4}
 LINEARITY = {False: 1e-5, True: 1e-3}
 """Largest error of backward(a d1 + b d2) = a backward(d1) + b backward(d2), relative. In float64 it
 lets the round-off of float32 pass, which has a finding of its own."""
+TAYLOR_RATE = 1.9
+"""The remainder of Taylor's formula falls like h² with a right gradient, like h with a wrong one."""
 SAME_GRADIENT = 1e-12
 """Two gradients that agree so far are one: an upstream gradient was ignored."""
 ROUND_OFF = 8
@@ -59,6 +61,10 @@ NEAR = LADDER[5], LADDER[7]
 """Steps that look for kinks at x alone."""
 AROUND = LADDER[-1] * 2**6
 """How far from x the pieces are asked that meet there."""
+TAYLOR_STEPS = tuple(2.0**-k for k in range(2, 22))
+"""Those of the Taylor test, in units of the input."""
+TAYLOR_NOISE = 100
+"""Units of round-off; a smaller remainder has no rate."""
 LEAST_STEP = 1000
 """Units of round-off; below these a difference says nothing."""
 NOISE = 50
