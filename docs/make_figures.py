@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 import stnref
-from stnref import kernels, transforms, viz
-from stnref.data import draw_digits
+from stnref import SpatialTransformer, kernels, nn, transforms, viz
+from stnref.data import draw_digits, rotate
+from stnref.experiments.networks import build_network
 from stnref.experiments.run import load_run
-from stnref.padding import PADDINGS
+from stnref.gradcheck import taylor_test
+from stnref.nn.sequential import under
+from stnref.training.tiny import train
+from stnref.validation import Array
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "figures"
@@ -44,33 +49,86 @@ def kernel() -> Figure:
     )
 
 
-def corners() -> Figure:
+def corners() -> FigureBase:
     """What -1 and 1 are, under either rule, for a row of four pixels."""
-    figure = viz.new_figure(7, 2.6)
-    for ax, aligned in zip(figure.subplots(2, 1, sharex=True), (True, False), strict=True):
-        ax.bar(range(4), 1, width=1, color="0.85", edgecolor="0.4")
-        grid = np.linspace(-1, 1, 5)[:, None]
-        points = np.concatenate([grid, 0 * grid], axis=1)[None, None]  # (1, 1, 5, 2)
-        x = stnref.unnormalize_forward(points, (1, 4), align_corners=aligned)[0][0, 0, :, 0]
-        ax.plot(x, 0 * x + 0.5, "C0o-")
-        for place, value in zip(x, grid[:, 0], strict=True):
-            ax.text(place, 0.65, f"{value:g}", ha="center")
-        ax.set(yticks=[], ylim=(0, 1.05), title=f"align_corners={aligned}")
-    ax.set(xlabel="x (pixels)", xticks=range(4))
+    return viz.plot_corner_rules(4)
+
+
+def paddings() -> FigureBase:
+    """How a row of four pixels goes on."""
+    return viz.plot_paddings()
+
+
+def borders() -> FigureBase:
+    """Corner rules and paddings on one page."""
+    figure = viz.new_figure(7, 6.2)
+    above, below = figure.subfigures(2, 1, height_ratios=(2.4, 4))
+    viz.plot_corner_rules(4, figure=above)
+    viz.plot_paddings(figure=below)
     return figure
 
 
-def paddings() -> Figure:
-    """How a row of four pixels goes on."""
-    figure = viz.new_figure(7, 4)
-    U, m = np.array([0.35, 0.55, 0.75, 0.95]), np.arange(-6.0, 10)
-    for ax, (name, pad) in zip(figure.subplots(5, 1, sharex=True), PADDINGS.items(), strict=True):
-        index, inside = pad(m, 4)
-        row = np.where(inside, U[index], 0)
-        ax.imshow(row[None], "gray", extent=(-6.5, 9.5, 0, 1), aspect="auto", vmin=0, vmax=1)
-        ax.axvspan(-0.5, 3.5, fill=False, ec="C1", lw=3)
-        ax.set(yticks=[0.5], yticklabels=[name])
-    ax.set(xlabel="x (pixels)", xticks=range(-6, 10, 3))
+def data_flow() -> FigureBase:
+    """The module with both terms of dU, from a run of it."""
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(flat=nn.Flatten(), fc=nn.Linear(28 * 28, 20), tanh=nn.Tanh())
+    module = SpatialTransformer(net, 20, (14, 14), transform="affine")
+    params = module.init(rng, np.float64)
+    params["regression.W"] += rng.normal(scale=0.05, size=params["regression.W"].shape)
+    figure = viz.new_figure(9, 4)
+    images = draw_digits(4, rng).images.astype(float)
+    viz.plot_data_flow(module, images, params, ax=figure.add_subplot())
+    return figure
+
+
+def contributions() -> FigureBase:
+    """Which pixels are read, where the grid looks away and where it zooms out."""
+    figure = viz.new_figure(9, 3.2)
+    rigid = transforms.get_transform("similarity", (9, 9))
+    thetas = {
+        "turned": [1.0, 0.5, 0, 0],
+        "zoomed in": [0.4, 0.3, 0.1, 0],
+        "zoomed out": [2.0, 0, 0, 0],
+    }
+    for ax, (title, theta) in zip(figure.subplots(1, 3), thetas.items(), strict=True):
+        grid, _ = rigid.forward(np.array([theta]))
+        points, _ = stnref.unnormalize_forward(grid, (9, 9))
+        viz.plot_contributions(points[0], (9, 9), ax=ax)
+        ax.set(title=title, xlim=(-3, 11), ylim=(11, -3), facecolor="0.85")
+    return figure
+
+
+def kink_map() -> FigureBase:
+    """Samples that lie on a kink: all of the identity, few of a turned grid."""
+    figure = viz.new_figure(8, 3.2)
+    rigid = transforms.get_transform("rigid", (9, 9))
+    thetas = {"the identity": [0.0, 0, 0], "turned": [0.4, 0, 0]}
+    for ax, (title, theta) in zip(figure.subplots(1, 2), thetas.items(), strict=True):
+        points, _ = stnref.unnormalize_forward(rigid.forward(np.array([theta]))[0], (9, 9))
+        viz.plot_kinks(stnref.kink_report(points, (9, 9)), ax=ax)
+        ax.set(title=f"{title}: {ax.get_title()}")
+    return figure
+
+
+def taylor() -> FigureBase:
+    """A right gradient and one without its second term."""
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(1, 5, 6, 2))
+    points = rng.integers(0, 4, (1, 3, 4, 2)) + rng.uniform(0.2, 0.8, (1, 3, 4, 2))
+
+    def halved(dV: Array, cache: stnref.sampler.SampleCache) -> tuple[Array, Array]:
+        dU, dpoints = stnref.sample_backward(dV, cache)
+        return dU, dpoints * [1, 0.5]
+
+    figure = viz.new_figure(9, 3.6)
+    for ax, (title, backward) in zip(
+        figure.subplots(1, 2, sharey=True),
+        {"right": stnref.sample_backward, "dy halved": halved}.items(),
+        strict=True,
+    ):
+        test = taylor_test(stnref.sample_forward, backward, [U, points])
+        viz.plot_taylor_test(test, ax=ax)
+        ax.set_title(title)
     return figure
 
 
@@ -89,16 +147,50 @@ def families() -> Figure:
     for name in ("tps", "bspline"):
         start = transforms.get_transform(name, (28, 28)).identity
         params[name] = start + rng.normal(scale=0.15, size=start.shape)
-    figure = viz.new_figure(11, 3.2)
-    for (above, below), (name, theta) in zip(
-        figure.subplots(2, len(params)).T, params.items(), strict=True
-    ):
-        grid, _ = transforms.get_transform(name, (28, 28)).forward(np.array([theta]))
-        viz.plot_image(image[0], ax=above)
-        viz.plot_grid(grid[0], (28, 28), ax=above)
-        above.set(title=name, xlim=(-8, 35), ylim=(35, -8), facecolor="0.4")
-        viz.plot_image(stnref.grid_sample(image, grid)[0], ax=below)
-    return figure
+    return viz.plot_families(image[0], params, figure=viz.new_figure(11, 3.2))
+
+
+def family_frames() -> Iterator[Figure]:
+    """Yield the frames of an animation: one parameter after the other, there and back."""
+    image = draw_digits(1, np.random.default_rng(4), labels=[5]).images.astype(float)
+    affine = transforms.get_transform("affine", (28, 28))
+    for k, name in enumerate(("t11", "t12", "tx", "t21", "t22", "ty")):
+        for phase in np.linspace(0, 2 * np.pi, 12, endpoint=False):
+            theta = affine.identity.copy()
+            theta[k] += 0.4 * np.sin(phase)
+            grid, _ = affine.forward(theta[None])
+            figure = viz.new_figure(5, 2.7)
+            left, right = figure.subplots(1, 2)
+            viz.plot_image(image[0], ax=left)
+            viz.plot_grid(grid[0], (28, 28), ax=left)
+            left.set(title=f"{name} = {theta[k]:.2f}", facecolor="0.4")
+            left.set(xlim=(-12, 39), ylim=(39, -12))
+            viz.plot_image(stnref.grid_sample(image, grid)[0], ax=right)
+            right.set_title("what the grid shows")
+            yield figure
+
+
+def training_frames() -> Iterator[Figure]:
+    """Yield the frames of an animation: grids of a small network, epoch by epoch."""
+    rng = np.random.default_rng(0)
+    digits = draw_digits(2000, rng)
+    images, _ = rotate(digits.images, rng)
+    network = build_network("st-fcn", (28, 28, 1), hidden=16, transform="rigid")
+    shown = images[[int(np.flatnonzero(digits.labels == k)[0]) for k in range(2, 8)]]
+    params, losses = network.init(rng), []
+    epochs = train(network, params, images, digits.labels, rng, rate=0.1)
+    for epoch in range(16):
+        figure = viz.new_figure(8, 3.2)
+        above, below = figure.subfigures(2, 1, height_ratios=(2, 1.2))
+        transformer = network.layers["st"]
+        V, cache = transformer.forward(shown, under("st", params))
+        viz.plot_sheet(shown, cache.grid, V, columns=6, figure=above)
+        ax = below.add_subplot()
+        ax.plot(range(1, epoch + 1), losses, "C0-o", ms=3)
+        ax.set(xlim=(0, 16), ylim=(0, 2.5), xlabel="epoch", ylabel="loss")
+        yield figure
+        params, loss, _ = next(epochs)
+        losses.append(loss)
 
 
 def convolution() -> Figure:
@@ -150,7 +242,11 @@ def pairs() -> Figure:
     return figure
 
 
-FIGURES = (cell, kernel, corners, paddings, families, convolution, flow, pairs)
+FIGURES: tuple[Callable[[], FigureBase], ...] = (
+    *(cell, kernel, corners, paddings, borders, families, convolution, flow, pairs),
+    *(data_flow, contributions, kink_map, taylor),
+)
+ANIMATIONS = {"family": (family_frames, 0.1), "training": (training_frames, 0.5)}
 
 
 def main() -> None:
@@ -159,6 +255,10 @@ def main() -> None:
     for draw in (*FIGURES, *([digits] if (ROOT / "runs" / "st-cnn").exists() else [])):
         target = FOLDER / f"{draw.__name__}.png"
         viz.save_figure(draw(), target, dpi=100)
+        print(f"wrote {target.relative_to(ROOT)}")
+    for name, (frames, seconds) in ANIMATIONS.items():
+        target = FOLDER / f"{name}.gif"
+        viz.save_animation(frames(), target, seconds=seconds, dpi=70)
         print(f"wrote {target.relative_to(ROOT)}")
 
 

@@ -18,7 +18,7 @@ LINEARITY = {False: 1e-5, True: 1e-3}
 """Largest error of backward(a d1 + b d2) = a backward(d1) + b backward(d2), relative. In float64 it
 lets the round-off of float32 pass, which has a finding of its own."""
 TAYLOR_RATE = 1.9
-"""The remainder of Taylor's formula falls like h² with a right gradient, like h with a wrong one."""
+"""Taylor's remainder falls like h² with a right gradient, like h with a wrong one."""
 SAME_GRADIENT = 1e-12
 """Two gradients that agree so far are one: an upstream gradient was ignored."""
 ROUND_OFF = 8
