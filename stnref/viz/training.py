@@ -114,7 +114,7 @@ def plot_theta(
     styles = ("-", "--", ":", "-.")  # for those who cannot tell the colours apart
     for k, (line, label) in enumerate(zip(drawn, labels, strict=True)):
         line.set(label=label, linestyle=styles[k % len(styles)])
-    ax.set(xlabel="step", ylabel="theta (normalised coordinates)")
+    ax.set(xlabel="step", ylabel="theta")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend()
