@@ -418,21 +418,28 @@ for ax, (name, function) in zip(axes, tests.items(), strict=True):
 
 
 # %%
-def broken(term):
-    """The right backward, with one term changed."""
+changes = {
+    "nothing": lambda dpoints: dpoints,
+    "the sign of dx": lambda dpoints: dpoints * [-1, 1],
+    "the factor of dy": lambda dpoints: dpoints * [1, 0.5],
+    "x and y": lambda dpoints: dpoints[..., ::-1],
+}
 
+
+def broken(change, count=4):
     def function(dV, cache):
-        dU, dpoints = scatter(dV, cache, 3 if term == "a corner of dU" else 4)
-        change = {"the sign of dx": [-1, 1], "the factor of dy": [1, 0.5], "x and y": [1, 1]}
-        dpoints = dpoints * change.get(term, [1, 1])
-        return dU, dpoints[..., ::-1] if term == "x and y" else dpoints
+        dU, dpoints = scatter(dV, cache, count)
+        return dU, change(dpoints)
 
     return function
 
 
-for term in ("nothing", "a corner of dU", "the sign of dx", "the factor of dy", "x and y"):
-    test = taylor_test(forward, broken(term), [small, inside])
-    named = stnref.check_gradients(forward, broken(term), [small, inside], names=["U", "points"])
+# %%
+variants = {name: broken(change) for name, change in changes.items()}
+variants["a corner of dU"] = broken(changes["nothing"], count=3)
+for term, function in variants.items():
+    test = taylor_test(forward, function, [small, inside])
+    named = stnref.check_gradients(forward, function, [small, inside], names=["U", "points"])
     causes = ", ".join(finding.cause for finding in named.findings[:1]) or "right"
     print(f"{term:17s} rate {test.rate:.2f}   {causes}")
     assert test.ok == named.ok == (term == "nothing")
