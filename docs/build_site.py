@@ -73,14 +73,16 @@ SECTIONS = {
         "Use",
         "Conventions, the gradient check, recipes, results.",
         [
-            *("docs/conventions", "docs/gradcheck", "docs/recipes", "docs/results", "docs/*"),
+            *("docs/port_from_pytorch", "docs/conventions", "docs/gradcheck"),
+            *("docs/checker_in_your_tests", "docs/recipes", "docs/results", "docs/*"),
         ],
     ),
     "reference": (
         "Reference",
         "What there is, and how it reads.",
         [
-            *("docs/names", "api/index", "source/index", "changelog"),
+            *("docs/names", "api/index", "source/index", "docs/glossary", "docs/bibliography"),
+            "changelog",
         ],
     ),
 }
