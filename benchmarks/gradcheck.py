@@ -1,6 +1,6 @@
 """What a gradient check costs: seconds, and as a ratio to torch.autograd.gradcheck.
 
-``python benchmarks/gradcheck.py``; the ratio wants PyTorch (``pip install -e ".[peers]"``). The two
+``python -m benchmarks.gradcheck``; the ratio wants PyTorch (``pip install -e ".[peers]"``). The two
 run in turn, and the medians are compared. PyTorch's check differentiates by every element
 by central differences and compares no Jacobian-vector products in its default mode; ours adds the
 behaviour, the kinks and the dot test.
