@@ -190,6 +190,42 @@ print(logits.shape, caches["st2"].theta.shape)
 assert logits.shape == (6, 10)
 
 # %% [markdown]
+# ## Volumes
+#
+# One axis more changes nothing in the three parts: a map (B, D, H, W, C), a grid (B, D', H', W', 3) whose last axis is (x, y, z), and an affine theta of
+# 3 x 4 numbers. A sample has eight neighbours in place of four. Here a digit is extruded into a block, and the block turned about its upright axis; what is
+# shown is the mean over the depth, as one looks through it.
+
+# %%
+block = np.zeros((1, 28, 28, 28, 1))  # (B, D, H, W, C)
+block[:, 10:18] = U[:1].astype(float)[:, None]
+G = stnref.target_grid((28, 28, 28))
+angles = np.deg2rad([0, 30, 60, 90])
+theta = np.zeros((4, 3, 4))
+theta[:, 1, 1] = 1
+theta[:, 0, 0] = theta[:, 2, 2] = np.cos(angles)
+theta[:, 0, 2], theta[:, 2, 0] = -np.sin(angles), np.sin(angles)
+turned = stnref.grid_sample(np.repeat(block, 4, axis=0), stnref.affine_grid(theta, G))
+
+# %%
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.5), layout="constrained")
+for ax, a, volume in zip(axes, angles, turned, strict=True):
+    viz.plot_image(volume.mean(axis=0) / turned.mean(axis=1).max(), ax=ax)
+    ax.set_title(f"{np.degrees(a):.0f} degrees")
+
+# %% [markdown]
+# From the side the digit is a bar: its rows are left, its columns lie behind each other. And a turn about the axis of depth, on which all slices turn
+# alike, has to be the plane's own rotation, slice by slice:
+
+# %%
+c, z = np.cos(0.4), np.sin(0.4)
+about_depth = np.array([[[c, -z, 0, 0], [z, c, 0, 0], [0, 0, 1, 0]]])
+in_space = stnref.grid_sample(block, stnref.affine_grid(about_depth, G))
+flat = stnref.affine_grid(np.array([[[c, -z, 0], [z, c, 0]]]), stnref.target_grid((28, 28)))
+in_plane = stnref.grid_sample(block[:, 14], flat)
+np.testing.assert_allclose(in_space[:, 14], in_plane, atol=1e-12)
+
+# %% [markdown]
 # ## Exercises
 #
 # **1.** How many parameters has the regression layer of each family, with 32 features?

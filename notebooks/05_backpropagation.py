@@ -11,8 +11,8 @@
 # %% [markdown]
 # # 5. Backpropagation
 #
-# **What you will do.** Follow the gradient from the output picture back through the sampler, to the input map *and* to the grid,
-# through the grid generator to theta; check each step; and let a transformer find its theta by gradient descent.
+# **What you will do.** Begin with two numbers; take the sampler apart into sums and products, and go back through them one by one; then for all samples at once.
+# Follow the gradient on to the grid and through the grid generator to theta; check each step; and let a transformer find its theta by gradient descent.
 #
 # **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
 #
@@ -30,6 +30,167 @@ from stnref.data import draw_digits
 rng = np.random.default_rng(0)
 
 # %% [markdown]
+# ## Numbers
+#
+# Take two numbers, u = 2 and v = -1, and a loss in three steps: q = u v, h = q + v, L = h². We want to know how L changes with u and with v. For every
+# number X of the computation write dX for the derivative of L by X. At the end dL = 1. Then go back, step by step; each step multiplies by the derivative of
+# that one step, and knows nothing of the others:
+
+# %%
+u, v = 2.0, -1.0
+q = u * v
+h = q + v
+L = h**2
+
+dL = 1.0
+dh = dL * 2 * h
+dq, dv = dh * 1, dh * 1  # h = q + v
+du, dv = dq * v, dv + dq * u  # q = u v; v is used twice, so dv is a sum of two parts
+
+# %% [markdown]
+# As a graph: an arrow for each use of a number. Above each number its value, in black; below it, in orange, the gradient that came back. Two arrows leave v, and two
+# parts come back: -6 from the sum and -12 from the product.
+
+# %%
+places = {"u": (0, 1), "v": (0, 0), "q = u v": (1, 1), "h = q + v": (2, 0.5), "L = h²": (3, 0.5)}
+values, gradients = (u, v, q, h, L), (du, dv, dq, dh, dL)
+figure, ax = plt.subplots(figsize=(8, 2.8), layout="constrained")
+for (name, place), value, gradient in zip(places.items(), values, gradients, strict=True):
+    ax.text(*place, name, ha="center", va="center", bbox={"boxstyle": "round", "fc": "0.93"})
+    ax.text(place[0], place[1] + 0.2, f"{value:g}", ha="center")
+    ax.text(place[0], place[1] - 0.3, f"{gradient:g}", ha="center", color="#d55e00")
+edges = ("u", "q = u v"), ("v", "q = u v"), ("v", "h = q + v"), ("q = u v", "h = q + v")
+for start, end in (*edges, ("h = q + v", "L = h²")):
+    arrow = {"arrowstyle": "->", "shrinkA": 28, "shrinkB": 34, "color": "0.4"}
+    ax.annotate("", places[end], places[start], arrowprops=arrow)
+ax.set(xlim=(-0.4, 3.5), ylim=(-0.4, 1.35))
+ax.set_axis_off()
+
+# %% [markdown]
+# Is it right? Move u by a little, and v by a little, and see how L changes. A central difference of a polynomial of second degree is exact, up to round-off.
+
+
+# %%
+def loss(u, v):
+    return (u * v + v) ** 2
+
+
+step = 1e-3
+np.testing.assert_allclose(du, (loss(u + step, v) - loss(u - step, v)) / (2 * step), rtol=1e-9)
+np.testing.assert_allclose(dv, (loss(u, v + step) - loss(u, v - step)) / (2 * step), rtol=1e-9)
+print(f"du = {du:g}, dv = {dv:g}")
+
+# %% [markdown]
+# ## The sampler in atomic steps
+#
+# The bilinear sampler is such a graph too. One sample at (x, y), one channel; m and n are the cell's column and row. Every line is one sum or one product.
+# So that each intermediate can be asked what it does to V, a number may be *moved* where it is computed.
+
+# %%
+cell = np.array([[3.0, 5.0], [4.0, 9.0]])  # U at rows n, n + 1 and columns m, m + 1
+m, n = 6, 2
+
+
+def atomic(**moved):
+    """Return every intermediate of the sampler, each moved by what is asked."""
+    a = {}
+    (U00, U01), (U10, U11) = cell
+    leaves = {"x": 6.3, "y": 2.6, "U00": U00, "U01": U01, "U10": U10, "U11": U11}
+    a.update({name: value + moved.get(name, 0) for name, value in leaves.items()})
+    for name, value in STEPS.items():
+        a[name] = value(**a) + moved.get(name, 0)
+    return a
+
+
+# %%
+STEPS = {
+    "fx": lambda x, **_: x - m,
+    "fy": lambda y, **_: y - n,
+    "ex": lambda fx, **_: 1 - fx,
+    "ey": lambda fy, **_: 1 - fy,
+    "upper": lambda ex, fx, U00, U01, **_: ex * U00 + fx * U01,
+    "lower": lambda ex, fx, U10, U11, **_: ex * U10 + fx * U11,
+    "V": lambda ey, fy, upper, lower, **_: ey * upper + fy * lower,
+}
+a = atomic()
+print({name: round(value, 3) for name, value in a.items()})
+
+# %% [markdown]
+# Backward goes through the same lines from the last to the first. A product sends back the other factor; what is used twice is a sum: fx stands in upper, in
+# lower and in ex. In `d["fx"]` first the two direct uses are collected, and at the end what comes through ex = 1 - fx, with its minus.
+
+# %%
+d = {"V": 1.0}
+d["ey"], d["upper"] = d["V"] * a["upper"], d["V"] * a["ey"]
+d["fy"], d["lower"] = d["V"] * a["lower"], d["V"] * a["fy"]
+d["U00"], d["U01"] = d["upper"] * a["ex"], d["upper"] * a["fx"]
+d["U10"], d["U11"] = d["lower"] * a["ex"], d["lower"] * a["fx"]
+d["ex"] = d["upper"] * a["U00"] + d["lower"] * a["U10"]
+d["fx"] = d["upper"] * a["U01"] + d["lower"] * a["U11"]
+d["fx"] -= d["ex"]
+d["fy"] -= d["ey"]
+d["x"], d["y"] = d["fx"], d["fy"]
+
+# %% [markdown]
+# Every one of the thirteen gradients, checked by moving that number alone. V is linear in each, so the difference is exact.
+
+# %%
+for name, gradient in d.items():
+    above, below = atomic(**{name: 0.01})["V"], atomic(**{name: -0.01})["V"]
+    np.testing.assert_allclose(gradient, (above - below) / 0.02, rtol=1e-10)
+    print(f"d{name:5s} = {gradient:6.3f}")
+assert len(d) == 13
+
+# %% [markdown]
+# Read two of them. dU00 = (1 - fy)(1 - fx) is the weight with which the pixel was read: backward gives to each pixel the share that forward took. And
+# dx = (1 - fy)(U01 - U00) + fy (U11 - U10) is the difference of the columns: the slope of the picture.
+#
+# ## The same for all samples at once
+#
+# Now x and y are arrays with an entry for each sample, and so is every intermediate: the lines stay as they are. Two things are new. The four corners are *gathered*
+# from the map by their indices; and backward *scatters* to the same indices, where several samples may meet, so it has to add.
+
+
+# %%
+def forward(U, x, y):
+    m, n = np.floor(x).astype(int), np.floor(y).astype(int)
+    fx, fy = x - m, y - n
+    U00, U01, U10, U11 = U[n, m], U[n, m + 1], U[n + 1, m], U[n + 1, m + 1]  # gather
+    upper, lower = (1 - fx) * U00 + fx * U01, (1 - fx) * U10 + fx * U11
+    return (1 - fy) * upper + fy * lower, (U, m, n, fx, fy, U00, U01, U10, U11)
+
+
+# %%
+def backward(dV, cache):
+    U, m, n, fx, fy, U00, U01, U10, U11 = cache
+    dU, dupper, dlower = np.zeros_like(U), dV * (1 - fy), dV * fy
+    for rows, dvalue in ((n, dupper), (n + 1, dlower)):
+        np.add.at(dU, (rows, m), dvalue * (1 - fx))  # scatter: adds where indices repeat
+        np.add.at(dU, (rows, m + 1), dvalue * fx)
+    dx = dupper * (U01 - U00) + dlower * (U11 - U10)
+    dy = dV * ((1 - fx) * (U10 - U00) + fx * (U11 - U01))
+    return dU, dx, dy
+
+
+# %%
+U = rng.normal(size=(5, 6))
+x, y = rng.uniform(0, 5, 40), rng.uniform(0, 4, 40)  # 40 samples in 20 cells: some meet
+V, cache = forward(U, x, y)
+dV = rng.normal(size=40)
+dU, dx, dy = backward(dV, cache)
+points = np.stack([x, y], axis=-1)[None, None]
+V_library, library = stnref.sample_forward(U[None, :, :, None], points)
+dU_library, dpoints = stnref.sample_backward(dV.reshape(1, 1, 40, 1), library)
+np.testing.assert_allclose(V, V_library.ravel(), rtol=1e-12)
+np.testing.assert_allclose(dU, dU_library[0, :, :, 0], atol=1e-12)
+np.testing.assert_allclose(np.stack([dx, dy], axis=-1), dpoints[0, 0], atol=1e-12)
+_, cache = forward(cell, np.array([0.3]), np.array([0.6]))
+np.testing.assert_allclose(np.ravel(backward(np.ones(1), cache)[1:]), [d["x"], d["y"]])
+
+# %% [markdown]
+# That is the sampler, whole. What the library adds are several pictures and channels, paddings and other kernels, and it writes the sums with a kernel, as the paper
+# does. The rest of this notebook reads it in that form.
+#
 # ## What a backward is
 #
 # The loss L is a number; for every array X let dX be the array of the derivatives of L by the entries of X. A *backward* gets
@@ -105,8 +266,8 @@ axes[1].set(ylabel=r"$\partial V / \partial x$", xlabel="x (pixels)")
 # ## At a pixel
 #
 # At x = 2 there is a slope to the left, 4 - 5 = -1, and one to the right, 9 - 4 = +5, and no derivative. The library takes the right
-# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c, with slope 0 on both sides, gets c); and a
-# central difference gives the mean of both slopes, with confidence:
+# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c, with slope 0 on both
+# sides, gets c); and a central difference gives the mean of both slopes, with confidence:
 
 # %%
 at_2 = np.array([2.0, 0.0]).reshape(1, 1, 1, 2)
