@@ -73,7 +73,8 @@ for ax, picture, title in zip(
     ax.set_title(title)
 
 # %% [markdown]
-# On the right a hole is white. The map enlarges: the input's pixels lie 1.5 apart in the output, so many output pixels are missed, in a regular pattern.
+# On the right a hole is white. The map enlarges: the input's pixels lie 1.5 apart in the output, so many output pixels are missed, in
+# a regular pattern.
 # A map that makes smaller has the opposite fault, several pixels fall on one place and overwrite each other:
 
 # %%

@@ -200,7 +200,8 @@ rules = {
 viz.plot_kernels(rules, figure=plt.figure(figsize=(11, 4), layout="constrained"))
 
 # %% [markdown]
-# What is a kernel worth? Take samples of a function that we know, m⁰, m¹, m², and ask for it between them. A kernel *reproduces* the function if the
+# What is a kernel worth? Take samples of a function that we know, m⁰, m¹, m², and ask for it between them. A kernel *reproduces* the
+# function if the
 # answer is right everywhere.
 
 # %%
@@ -215,8 +216,10 @@ for name, kernel in rules.items():
     print(f"{name:16s} farthest off: ", *(f"m^{p}: {errors[name, p]:5.3f}" for p in range(3)))
 
 # %% [markdown]
-# All reproduce constants: their weights sum to one. The line also reproduces ramps, and a = -1/2 parabolas too. With a = -3/4, the value that PyTorch
-# and ONNX take, the cubic kernel is sharp and smooth and does *not* reproduce a ramp. The B-spline is the smoothest, reproduces ramps, and does not go
+# All reproduce constants: their weights sum to one. The line also reproduces ramps, and a = -1/2 parabolas too. With a = -3/4, the
+# value that PyTorch
+# and ONNX take, the cubic kernel is sharp and smooth and does *not* reproduce a ramp. The B-spline is the smoothest, reproduces
+# ramps, and does not go
 # through the samples: of m² it makes x² + 1/3, which is what "it blurs" means.
 
 # %%

@@ -11,13 +11,16 @@
 # %% [markdown]
 # # 5. Backpropagation
 #
-# **What you will do.** Begin with two numbers; take the sampler apart into sums and products, and go back through them one by one; then for all samples at once.
-# Follow the gradient on to the grid and through the grid generator to theta; check each step; and let a transformer find its theta by gradient descent.
+# **What you will do.** Begin with two numbers; take the sampler apart into sums and products, and go back through them one by one;
+# then for all samples at once.
+# Follow the gradient on to the grid and through the grid generator to theta; check each step; and let a transformer find its theta by
+# gradient descent.
 #
 # **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
 #
 # **What you need.** [The three parts](04_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
-# [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
+# [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and
+# [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -32,8 +35,10 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Numbers
 #
-# Take two numbers, u = 2 and v = -1, and a loss in three steps: q = u v, h = q + v, L = h². We want to know how L changes with u and with v. For every
-# number X of the computation write dX for the derivative of L by X. At the end dL = 1. Then go back, step by step; each step multiplies by the derivative of
+# Take two numbers, u = 2 and v = -1, and a loss in three steps: q = u v, h = q + v, L = h². We want to know how L changes with u and
+# with v. For every
+# number X of the computation write dX for the derivative of L by X. At the end dL = 1. Then go back, step by step; each step
+# multiplies by the derivative of
 # that one step, and knows nothing of the others:
 
 # %%
@@ -48,7 +53,8 @@ dq, dv = dh * 1, dh * 1  # h = q + v
 du, dv = dq * v, dv + dq * u  # q = u v; v is used twice, so dv is a sum of two parts
 
 # %% [markdown]
-# As a graph: an arrow for each use of a number. Above each number its value, in black; below it, in orange, the gradient that came back. Two arrows leave v, and two
+# As a graph: an arrow for each use of a number. Above each number its value, in black; below it, in orange, the gradient that came
+# back. Two arrows leave v, and two
 # parts come back: -6 from the sum and -12 from the product.
 
 # %%
@@ -67,7 +73,8 @@ ax.set(xlim=(-0.4, 3.5), ylim=(-0.4, 1.35))
 ax.set_axis_off()
 
 # %% [markdown]
-# Is it right? Move u by a little, and v by a little, and see how L changes. A central difference of a polynomial of second degree is exact, up to round-off.
+# Is it right? Move u by a little, and v by a little, and see how L changes. A central difference of a polynomial of second degree is
+# exact, up to round-off.
 
 
 # %%
@@ -83,7 +90,8 @@ print(f"du = {du:g}, dv = {dv:g}")
 # %% [markdown]
 # ## The sampler in atomic steps
 #
-# The bilinear sampler is such a graph too. One sample at (x, y), one channel; m and n are the cell's column and row. Every line is one sum or one product.
+# The bilinear sampler is such a graph too. One sample at (x, y), one channel; m and n are the cell's column and row. Every line is
+# one sum or one product.
 # So that each intermediate can be asked what it does to V, a number may be *moved* where it is computed.
 
 # %%
@@ -116,7 +124,8 @@ a = atomic()
 print({name: round(value, 3) for name, value in a.items()})
 
 # %% [markdown]
-# Backward goes through the same lines from the last to the first. A product sends back the other factor; what is used twice is a sum: fx stands in upper, in
+# Backward goes through the same lines from the last to the first. A product sends back the other factor; what is used twice is a sum:
+# fx stands in upper, in
 # lower and in ex. In `d["fx"]` first the two direct uses are collected, and at the end what comes through ex = 1 - fx, with its minus.
 
 # %%
@@ -142,12 +151,14 @@ for name, gradient in d.items():
 assert len(d) == 13
 
 # %% [markdown]
-# Read two of them. dU00 = (1 - fy)(1 - fx) is the weight with which the pixel was read: backward gives to each pixel the share that forward took. And
+# Read two of them. dU00 = (1 - fy)(1 - fx) is the weight with which the pixel was read: backward gives to each pixel the share that
+# forward took. And
 # dx = (1 - fy)(U01 - U00) + fy (U11 - U10) is the difference of the columns: the slope of the picture.
 #
 # ## The same for all samples at once
 #
-# Now x and y are arrays with an entry for each sample, and so is every intermediate: the lines stay as they are. Two things are new. The four corners are *gathered*
+# Now x and y are arrays with an entry for each sample, and so is every intermediate: the lines stay as they are. Two things are new.
+# The four corners are *gathered*
 # from the map by their indices; and backward *scatters* to the same indices, where several samples may meet, so it has to add.
 
 
@@ -188,7 +199,8 @@ _, cache = forward(cell, np.array([0.3]), np.array([0.6]))
 np.testing.assert_allclose(np.ravel(backward(np.ones(1), cache)[1:]), [d["x"], d["y"]])
 
 # %% [markdown]
-# That is the sampler, whole. What the library adds are several pictures and channels, paddings and other kernels, and it writes the sums with a kernel, as the paper
+# That is the sampler, whole. What the library adds are several pictures and channels, paddings and other kernels, and it writes the
+# sums with a kernel, as the paper
 # does. The rest of this notebook reads it in that form.
 #
 # ## What a backward is
@@ -266,7 +278,8 @@ axes[1].set(ylabel=r"$\partial V / \partial x$", xlabel="x (pixels)")
 # ## At a pixel
 #
 # At x = 2 there is a slope to the left, 4 - 5 = -1, and one to the right, 9 - 4 = +5, and no derivative. The library takes the right
-# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c, with slope 0 on both
+# one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c,
+# with slope 0 on both
 # sides, gets c); and a central difference gives the mean of both slopes, with confidence:
 
 # %%

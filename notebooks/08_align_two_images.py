@@ -18,7 +18,8 @@
 # grid and of the sampler become the matrix of the Gauss-Newton method; why the last loss is not zero.
 #
 # **What you need.** [Backpropagation](05_backpropagation.ipynb). The tangents are derived on the pages
-# [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
+# [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and
+# [sampler](https://github.com/stnref/stnref/blob/main/docs/derivations/sampler.md).
 
 # %%
 import matplotlib.pyplot as plt
@@ -150,7 +151,8 @@ ax.set(xlabel="tx [pixels]", ylabel="angle [rad]", title="The loss is one narrow
 ax.legend(loc="upper right")
 
 # %% [markdown]
-# The white line is the descent, from the circle, the identity, to the star. The pit is as wide as the strokes. The start is on its slope, so the descent finds the bottom. Beyond, the plain has bumps and
+# The white line is the descent, from the circle, the identity, to the star. The pit is as wide as the strokes. The start is on its
+# slope, so the descent finds the bottom. Beyond, the plain has bumps and
 # shallow hollows, where parts of the digit lie on wrong parts; no slope there leads to the pit.
 #
 # ## Creases
@@ -284,7 +286,8 @@ figure.suptitle("From left to right the pose is handed on, and gets sharper")
 # ## Gauss-Newton
 #
 # The descent has a rate to be chosen, and its last digits come slowly. There is more to be had. L is a sum of squares. Write r as a
-# vector of N numbers, and let J be the matrix with N rows and three columns whose column k is $\partial V / \partial p_k$. To first order a step d
+# vector of N numbers, and let J be the matrix with N rows and three columns whose column k is $\partial V / \partial p_k$. To first
+# order a step d
 # changes the residual to r + J d. Its square is smallest where its derivative by d is zero,
 #
 # $$\frac{\partial}{\partial d}\, \lVert r + J d \rVert^2 = 2 J^{\mathsf T} (r + J d) = 0 \quad\Rightarrow\quad J^{\mathsf T} J\, d = -J^{\mathsf T} r .$$

@@ -14,7 +14,8 @@
 # **What you will do.** Measure how exact a numerical derivative can be; bring three well-known checks to fail on a sampler that is
 # right, and see why; then let `check_gradients` find a mistake and name it, in a sampler and in a network from a tutorial.
 #
-# **What you will learn.** What a passed check is worth and what a failed one is worth; why finite differences are confident and wrong on a kink;
+# **What you will learn.** What a passed check is worth and what a failed one is worth; why finite differences are confident and wrong
+# on a kink;
 # and that the identity, where every spatial transformer begins, consists of nothing but kinks.
 #
 # **What you need.** [Backpropagation](05_backpropagation.ipynb). SciPy and PyTorch are compared with where they are installed.
@@ -44,7 +45,8 @@ rng = np.random.default_rng(0)
 #
 # Two ways out. **Richardson**: take two steps, h and h/4; the h² term of the second is a sixteenth of the first's, and
 # (16 c(h/4) - c(h))/15 is without it. Now larger steps will do. The **complex step**: for a function with a Taylor series,
-# f(x + ih) = f(x) + ih f'(x) - h²/2 f''(x) - …, so Im f(x + ih)/h is the derivative, and *nothing is subtracted*: h can be as small as we like.
+# f(x + ih) = f(x) + ih f'(x) - h²/2 f''(x) - …, so Im f(x + ih)/h is the derivative, and *nothing is subtracted*: h can be as small
+# as we like.
 
 
 # %%
@@ -153,7 +155,8 @@ for step in (1e-1, 1e-2, 1e-3, 1e-5, 1e-7):
 # %% [markdown]
 # ### SciPy
 #
-# `scipy.differentiate.derivative` uses central differences of eighth order with shrinking steps, and says how sure it is. It is made for smooth
+# `scipy.differentiate.derivative` uses central differences of eighth order with shrinking steps, and says how sure it is. It is made
+# for smooth
 # functions, and here it cannot know that it has none:
 
 # %%
@@ -410,7 +413,8 @@ for ax, (name, function) in zip(axes, tests.items(), strict=True):
     assert test.ok == (name == "with add.at")
 
 # %% [markdown]
-# The squares are the remainder with the gradient, the dots the change without it; in the grey band all is round-off. The test costs one backward and
+# The squares are the remainder with the gradient, the dots the change without it; in the grey band all is round-off. The test costs
+# one backward and
 # twenty forwards, *however large the input is*, so it is the one for a whole network. It pays for that: it says nothing of
 # where and why. And it has to be read to its end: a mistake of a thousandth shows only where h is below a thousandth.
 #
@@ -457,7 +461,8 @@ assert not at_identity.ok
 # ## A mistake that is out there
 #
 # The page [Deep learning on MNIST](https://numpy.org/numpy-tutorials/content/tutorial-deep-learning-on-mnist.html) of the NumPy tutorials
-# trains a network with one hidden layer: scores = relu(X W₁) W₂. For backward it needs the derivative of the rectifier, one where the unit is
+# trains a network with one hidden layer: scores = relu(X W₁) W₂. For backward it needs the derivative of the rectifier, one where the
+# unit is
 # on. It asks `output >= 0` for that, and gives it the layer *after* the rectifier, in which no number is negative: the answer
 # is yes everywhere.
 #

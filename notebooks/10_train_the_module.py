@@ -167,7 +167,8 @@ ax.set(xlabel="epoch", ylabel="angle of the grid (degrees)")
 # ## Did it find the angles?
 #
 # A grid turned by some angle turns the picture back by as much. If all digits of a class came to stand alike, then the angle of the
-# grid is that of the digit plus a constant. The constant is free: the net does not mind in which pose it sees the digits, as long as it is one.
+# grid is that of the digit plus a constant. The constant is free: the net does not mind in which pose it sees the digits, as long as
+# it is one.
 
 # %%
 from stnref.experiments.alignment import circular_std, grid_angle

@@ -4,9 +4,9 @@ A matrix maps *target to source*. Affine ones are (2, 3) or (3, 4); the rows 0 0
 that make them square are implied. Homographies, and affine 3-D ones with their last row, are
 square as they come: (3, 3) and (4, 4). In square form
 
-.. math::  A B, \qquad A^{-1}, \qquad M = N_{in} A N_{out}^{-1}
+.. math::  A B, \qquad A^{-1}, \qquad M = Q_{in} A Q_{out}^{-1}
 
-with N of a map's size taking its normalised coordinates to its pixels. The matrices of
+with Q of a map's size taking its normalised coordinates to its pixels. The matrices of
 OpenCV's ``warpAffine(..., flags=WARP_INVERSE_MAP)`` and of scikit-image's
 ``warp(image, AffineTransform(...))`` map output pixels (x, y, 1) to input pixels, as M does:
 `from_pixel_matrix` takes them as they are, with an axis for the batch. The affine ones of
@@ -260,7 +260,7 @@ class PixelMatrixCache(NamedTuple):
 def to_pixel_matrix_forward(
     A: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """M = N_in A N_out^-1: the matrix that maps target pixels to source pixels (T23).
+    """M = Q_in A Q_out^-1: the matrix that maps target pixels to source pixels (T23).
 
     Parameters
     ----------
@@ -297,13 +297,13 @@ def to_pixel_matrix_forward(
     [[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
     """
     A = expect_array("A", A, *MATRICES)
-    N_in, _ = _to_pixels(A, "in_shape", in_shape, align_corners)
-    _, N_out_inverse = _to_pixels(A, "out_shape", out_shape, align_corners)
-    return _between(N_in, A, N_out_inverse)
+    Q_in, _ = _to_pixels(A, "in_shape", in_shape, align_corners)
+    _, Q_out_inverse = _to_pixels(A, "out_shape", out_shape, align_corners)
+    return _between(Q_in, A, Q_out_inverse)
 
 
 def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """dA = N_in^T dM N_out^-T, without the implied row (T24).
+    """dA = Q_in^T dM Q_out^-T, without the implied row (T24).
 
     dM : shape of M -> dA : shape of A. dtype: result_type of both.
     Raises ValueError if dM does not have the shape of M, TypeError on its dtype.
@@ -317,7 +317,7 @@ def to_pixel_matrix_backward(dM: ArrayLike, cache: PixelMatrixCache) -> Array:
 
 
 def to_pixel_matrix_jvp(A_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """M_dot = N_in A_dot N_out^-1 (T23).
+    """M_dot = Q_in A_dot Q_out^-1 (T23).
 
     A_dot : shape of A -> M_dot : shape of M. dtype: result_type of both.
     Raises ValueError if A_dot does not have the shape of A, TypeError on its dtype.
@@ -333,7 +333,7 @@ def to_pixel_matrix_jvp(A_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
 def to_pixel_matrix(
     A: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> Array:
-    """M = N_in A N_out^-1: `to_pixel_matrix_forward` without its cache.
+    """M = Q_in A Q_out^-1: `to_pixel_matrix_forward` without its cache.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ def to_pixel_matrix(
 def from_pixel_matrix_forward(
     M: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> tuple[Array, PixelMatrixCache]:
-    """A = N_in^-1 M N_out: the normalised matrix of a pixel matrix (T23).
+    """A = Q_in^-1 M Q_out: the normalised matrix of a pixel matrix (T23).
 
     Parameters
     ----------
@@ -396,13 +396,13 @@ def from_pixel_matrix_forward(
     [[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]]
     """
     M = expect_array("M", M, *MATRICES)
-    _, N_in_inverse = _to_pixels(M, "in_shape", in_shape, align_corners)
-    N_out, _ = _to_pixels(M, "out_shape", out_shape, align_corners)
-    return _between(N_in_inverse, M, N_out)
+    _, Q_in_inverse = _to_pixels(M, "in_shape", in_shape, align_corners)
+    Q_out, _ = _to_pixels(M, "out_shape", out_shape, align_corners)
+    return _between(Q_in_inverse, M, Q_out)
 
 
 def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """dM = N_in^-T dA N_out^T, without the implied row (T24).
+    """dM = Q_in^-T dA Q_out^T, without the implied row (T24).
 
     dA : shape of A -> dM : shape of M. dtype: result_type of both.
     Raises ValueError if dA does not have the shape of A, TypeError on its dtype.
@@ -416,7 +416,7 @@ def from_pixel_matrix_backward(dA: ArrayLike, cache: PixelMatrixCache) -> Array:
 
 
 def from_pixel_matrix_jvp(M_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
-    """A_dot = N_in^-1 M_dot N_out (T23).
+    """A_dot = Q_in^-1 M_dot Q_out (T23).
 
     M_dot : shape of M -> A_dot : shape of A. dtype: result_type of both.
     Raises ValueError if M_dot does not have the shape of M, TypeError on its dtype.
@@ -432,7 +432,7 @@ def from_pixel_matrix_jvp(M_dot: ArrayLike, cache: PixelMatrixCache) -> Array:
 def from_pixel_matrix(
     M: ArrayLike, in_shape: Sequence[int], out_shape: Sequence[int], *, align_corners: bool = True
 ) -> Array:
-    """A = N_in^-1 M N_out: `from_pixel_matrix_forward` without its cache.
+    """A = Q_in^-1 M Q_out: `from_pixel_matrix_forward` without its cache.
 
     Parameters
     ----------
@@ -478,14 +478,14 @@ def _between_jvp(name: str, tangent: ArrayLike, cache: PixelMatrixCache) -> Arra
 def _to_pixels(
     A: Array, name: str, shape: Sequence[int], align_corners: bool
 ) -> tuple[Array, Array]:
-    """Return N, from normalised coordinates to pixels, and its inverse, in the form of A."""
+    """Return Q, from normalised coordinates to pixels, and its inverse, in the form of A."""
     origin = np.zeros(A.shape[2] - 1)
     sizes = expect_sizes(name, shape, (len(origin),))
     shift, (slope, _) = unnormalize_forward(origin, sizes, align_corners=align_corners)
     back = normalize(origin, sizes, align_corners=align_corners)
     scale = 1 / np.where(slope > 0, slope, 0.5)  # d = 1 where aligned corners have d = 0
-    N, N_inverse = _scale_and_shift(slope, shift), _scale_and_shift(scale, back)  # T22
-    return N.astype(A.real.dtype), N_inverse.astype(A.real.dtype)
+    Q, Q_inverse = _scale_and_shift(slope, shift), _scale_and_shift(scale, back)  # T22
+    return Q.astype(A.real.dtype), Q_inverse.astype(A.real.dtype)
 
 
 def _scale_and_shift(scale: Array, shift: Array) -> Array:

@@ -172,7 +172,7 @@ def thin_plate_basis(
     With U(r) = r^2 log r^2 (T7), the matrix K_kl = U(|c_k - c_l|) and the rows (1, c_k) of P (T13),
 
     .. math::
-        \begin{pmatrix} K + \lambda I & P \\ P^T & 0 \end{pmatrix}
+        \begin{pmatrix} \Phi + \lambda I & P \\ P^T & 0 \end{pmatrix}
         \begin{pmatrix} w \\ a \end{pmatrix} = \begin{pmatrix} \theta \\ 0 \end{pmatrix},
         \qquad grid(x, y) = \sum_k w_k U(|(x, y) - c_k|) + a^T (1, x, y)
 

@@ -1,12 +1,12 @@
 r"""Constraints on parameters: what a net predicts is *raw*, what a transform takes is bounded.
 
-For each parameter p a constraint says how it comes from a raw number r on the whole line:
+For each parameter p a constraint says how it comes from a raw number z on the whole line:
 
 ====================  ====================================  =====================
-`FREE`                p = r                                 dp/dr = 1
-`bounded(low, high)`  p = low + (high - low)(1 + tanh r)/2  (high - low)/2 / cosh^2 r
-`positive(scale)`     p = scale e^r                         p
-`fixed(value)`        p = value, without an r
+`FREE`                p = z                                 dp/dz = 1
+`bounded(low, high)`  p = low + (high - low)(1 + tanh z)/2  (high - low)/2 / cosh^2 z
+`positive(scale)`     p = scale e^z                         p
+`fixed(value)`        p = value, without a z
 ====================  ====================================  =====================
 
 `constrained` puts them in front of a transform of the registry. Derivation:
