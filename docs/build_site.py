@@ -287,7 +287,12 @@ def _relinked(text: str, page: Path, base: Path | None = None) -> str:
                 relative = Path("api") / f"{module}.rst"
             else:
                 return f"]({HOME}{relative.as_posix()})"
-        elif relative.parts[0] not in STAGED or target.suffix not in (".md", ".ipynb", ".png", ".gif"):
+        elif relative.parts[0] not in STAGED or target.suffix not in (
+            ".md",
+            ".ipynb",
+            ".png",
+            ".gif",
+        ):
             return f"]({HOME}{relative.as_posix()})"
         here = Path() if base is not None else page.relative_to(ROOT).parent
         ups = "../" * len(here.parts)
