@@ -5,7 +5,7 @@ Derivation: ``docs/derivations/grid_generator.md``, equations G3 and G13.
 First arrow of the flow after the transform: ``grid -> unnormalize -> points``.
 With n pixels along an axis and ``d = n - 1`` (aligned corners) or ``d = n``:
 
-.. math::  G_i = (2i - (n-1)) / d,        x(g) = (g d + n - 1) / 2,        dx/dg = d / 2
+.. math::  G_i = (2i - (n-1)) / d,        x(g) = (g d + n - 1) / 2,        ∂x/∂g = d / 2
 
 Aligned corners put -1 and 1 on the centres of the first and the last pixel, the
 other rule on their outer edges. An axis of size one has G = 0. Coordinates are
@@ -126,7 +126,7 @@ def supersampled_grid(
 
 
 class UnnormalizeCache(NamedTuple):
-    """The factor dx/dg of each coordinate, and the grid's shape."""
+    """The factor ∂x/∂g of each coordinate, and the grid's shape."""
 
     slope: Array  # (2,) or (3,), in pixels; order (x, y, z)
     grid_shape: tuple[int, ...]
@@ -174,7 +174,7 @@ def unnormalize_forward(
 
 
 def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
-    """dgrid = dpoints dx/dg, with dx/dg = d / 2 along each axis (G13).
+    """dgrid = dpoints ∂x/∂g, with ∂x/∂g = d / 2 along each axis (G13).
 
     dpoints : shape of grid, per pixel -> dgrid : shape of grid. dtype: result_type of both.
     Raises ValueError if dpoints does not have the shape of grid, TypeError on its dtype.
@@ -189,7 +189,7 @@ def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
 
 
 def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
-    """points_dot = grid_dot dx/dg, with dx/dg = d / 2 along each axis (G13).
+    """points_dot = grid_dot ∂x/∂g, with ∂x/∂g = d / 2 along each axis (G13).
 
     grid_dot : shape of grid -> points_dot : shape of grid, pixels. dtype: result_type of both.
     Raises ValueError if grid_dot does not have the shape of grid, TypeError on its dtype.
@@ -204,7 +204,7 @@ def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
 
 
 def to_pixels(grid: Array, sizes: Sequence[int], align_corners: bool) -> tuple[Array, Array]:
-    """Return pixel coordinates and their slope dx/dg. The only place where that factor stands.
+    """Return pixel coordinates and their slope ∂x/∂g. The only place where that factor stands.
 
     Parameters
     ----------

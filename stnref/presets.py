@@ -35,7 +35,7 @@ from stnref.validation import Array, expect_choice, expect_finite, expect_flag
 
 
 def _plain_points(grid: Array, n: Array, align_corners: bool, fused: bool) -> tuple[Array, Array]:
-    """Return pixel coordinates by the plain formula, not snapped to the lattice, and dx/dg."""
+    """Return pixel coordinates by the plain formula, not snapped to the lattice, and ∂x/∂g."""
     with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the outcome
         s = grid + 1
         if expect_flag("align_corners", align_corners):
@@ -204,7 +204,7 @@ def pytorch_grid_sample_backward(
 def pytorch_grid_sample_backward(
     dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:
-    """dU = S^T dV (S8) and dgrid = dpoints dx/dg (S12), dx/dg by PyTorch's rules.
+    """dU = S^T dV (S8) and dgrid = dpoints ∂x/∂g (S12), ∂x/∂g by PyTorch's rules.
 
     dV : shape of V -> dU : shape of U, dgrid : shape of grid; see `grid_sample_backward`.
     Raises TypeError, ValueError as `grid_sample_backward`.

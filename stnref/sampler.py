@@ -349,7 +349,7 @@ class GridSampleCache(NamedTuple):
     ----------
     sample : SampleCache
     slope : (2,) or (3,), or the shape of the grid
-        dx/dg of each coordinate, in pixels; order (x, y) or (x, y, z).
+        ∂x/∂g of each coordinate, in pixels; order (x, y) or (x, y, z).
     """
 
     sample: SampleCache
@@ -423,7 +423,7 @@ def grid_sample_backward(
 def grid_sample_backward(
     dV: ArrayLike, cache: GridSampleCache, *, needs: Collection[str] = ("U", "grid")
 ) -> tuple[Array | None, Array | None]:
-    """dU = S^T dV (S8) and dgrid = dpoints dx/dg, with the dpoints of S9 (S12).
+    """dU = S^T dV (S8) and dgrid = dpoints ∂x/∂g, with the dpoints of S9 (S12).
 
     dV : shape of V -> dU : shape of U, dgrid : shape of grid. `needs` names the gradients to
     compute, a subset of {"U", "grid"}; the other comes as None. dtype: as `sample_backward`.
@@ -446,7 +446,7 @@ def grid_sample_backward(
 def grid_sample_jvp(
     U_dot: ArrayLike | None, grid_dot: ArrayLike | None, cache: GridSampleCache
 ) -> Array:
-    """V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U), x_dot = gx_dot dx/dg (S7); None is zero.
+    """V_dot = S U_dot + x_dot (S_x U) + y_dot (S_y U), x_dot = gx_dot ∂x/∂g (S7); None is zero.
 
     U_dot : shape of U, grid_dot : shape of grid -> V_dot : shape of V. dtype: result_type of all.
     Raises ValueError if a tangent does not have the shape of its input, TypeError on its dtype.
@@ -465,7 +465,7 @@ def grid_sample_jvp(
 def grid_sample_double_backward(
     ddU: ArrayLike | None, ddgrid: ArrayLike | None, dV: ArrayLike, cache: GridSampleCache
 ) -> tuple[Array, Array, Array]:
-    """d_dV, dU and dgrid: `sample_double_backward` between two factors dx/dg (S12, S14, S15).
+    """d_dV, dU and dgrid: `sample_double_backward` between two factors ∂x/∂g (S12, S14, S15).
 
     ddU : shape of U, ddgrid : shape of grid, dV : shape of V -> d_dV : shape of V, dU : shape of
     U, dgrid : shape of grid. ddU or ddgrid may be None for zero. dtype: result_type of all.

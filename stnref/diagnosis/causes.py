@@ -13,10 +13,10 @@ xy-swapped: x and y are exchanged
 hw-swapped: H and W are exchanged
     x goes with W and the columns, y with H and the rows; look at the order in each index.
 pixel-factor: the factor from normalised to pixel coordinates is missing or stands on the wrong side
-    By the chain rule dgrid = dpoints * dx/dg, and dx/dg is (W - 1)/2, (H - 1)/2, or W/2, H/2 if
+    By the chain rule dgrid = dpoints * ∂x/∂g, and ∂x/∂g is (W - 1)/2, (H - 1)/2, or W/2, H/2 if
     the corners are the outer edges.
 corner-factor: the factor of the other corner convention
-    dx/dg is (W - 1)/2 with aligned corners and W/2 without: forward and backward have to use
+    ∂x/∂g is (W - 1)/2 with aligned corners and W/2 without: forward and backward have to use
     the same.
 corners-swapped: weights of the four corners are exchanged
     The corner at floor(x) has the weight 1 - fx, the one after it fx, likewise in y.

@@ -119,7 +119,7 @@ def sign_flipped(e: Evidence) -> Iterator[Candidate]:
 
 
 PixelSlopes = list[list[float]]
-"""dx/dg of x, y(, z): by both corner rules where the sizes are known, else the one in force."""
+"""∂x/∂g of x, y(, z): by both corner rules where the sizes are known, else the one in force."""
 
 
 def _other_axis(s: PixelSlopes, a: int) -> list[float]:
@@ -165,7 +165,7 @@ def factor_of_an_axis(e: Evidence) -> Iterator[Candidate]:
         of = {key: possible[key[-1]] if e.is_coordinates else everywhere for key in f.off}
         if all(np.isclose(r, of[key], rtol=SAME).any() for key, r in f.off.items()):
             text = ", ".join(f"{AXES[a]}: {s[0]:g}" for a, s in enumerate(slopes))
-            yield f.candidate(cause, f"{(ratios.__doc__ or '')[:-1].lower()} (dx/dg is {text})")
+            yield f.candidate(cause, f"{(ratios.__doc__ or '')[:-1].lower()} (∂x/∂g is {text})")
 
 
 def _factors_of_axes(e: Evidence) -> Factors | None:
