@@ -74,8 +74,7 @@ for ax, picture, title in zip(
 
 # %% [markdown]
 # On the right a hole is white. The map enlarges: the input's pixels lie 1.5 apart in the output, so many output pixels are missed, in
-# a regular pattern.
-# A map that makes smaller has the opposite fault, several pixels fall on one place and overwrite each other:
+# a regular pattern. A map that makes smaller has the opposite fault, several pixels fall on one place and overwrite each other:
 
 # %%
 shrunk = np.zeros((28, 28), dtype=int)
@@ -110,9 +109,10 @@ for ax, picture, title in zip(
     ax.set_title(title)
 
 # %% [markdown]
-# The holes are gone; what is left is the staircase of the nearest pixel, which
-# [the next notebook](02_bilinear_interpolation.ipynb) removes. Where forward mapping did write, both agree, exactly: T is so large a step
-# that the way there and back, with its two roundings, ends at the pixel where it began.
+# The holes are gone; what is left is the staircase of the nearest pixel, which [the next notebook](02_bilinear_interpolation.ipynb)
+# removes. Where forward mapping did write, both agree, exactly. Rounding T p moves it by at most half a pixel along each axis, so by at
+# most √½ = 0.71. $T^{-1}$ shrinks that to 0.71/1.5 = 0.47, less than half a pixel, so the second rounding ends at the pixel p where we
+# began.
 
 # %%
 written = hits > 0
@@ -149,7 +149,8 @@ axes[1].set_title("what they see")
 # The heavy line is the grid's first row. The grid is *turned and shrunk* by theta, and the picture thereby turned the other way
 # and *enlarged*. That surprises everyone once: **a theta that shrinks coordinates zooms in**.
 #
-# The loop above and the library read at the same places:
+# The loop above and the library read at the same places (`unnormalize_forward` translates -1 … 1 to pixels; its second output is the
+# cache of the backward, which is not needed here):
 
 # %%
 places = np.einsum("ab,ijb->ija", T_inverse, pixels) + centre  # (28, 28, 2), in pixels
@@ -180,7 +181,8 @@ np.testing.assert_allclose(in_turn, both, atol=1e-12)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# No: a mirror takes pixels to pixels, each to one of its own. Only maps that enlarge, or turn by an odd angle, leave holes.
+# No: a mirror takes pixels to pixels, each to one of its own. Maps that enlarge leave
+# holes, and so do most turns, but not those by a multiple of 90 degrees.
 #
 # </details>
 

@@ -187,7 +187,8 @@ axes[1].set_title("bilinear")
 # %% [markdown]
 # ## Kernels, and what each reproduces
 #
-# The hat is one choice of k in the sum over all samples; equation 3 takes any. Four of them, and below each its slope:
+# The hat is one choice of k in the sum over all samples; equation 3 of the paper takes any. Here are some, and below each its slope. The
+# cubic kernel has a free number a: its slope at t = 1. "Linear" is the hat.
 
 # %%
 rules = {
@@ -201,8 +202,8 @@ viz.plot_kernels(rules, figure=plt.figure(figsize=(11, 4), layout="constrained")
 
 # %% [markdown]
 # What is a kernel worth? Take samples of a function that we know, m⁰, m¹, m², and ask for it between them. A kernel *reproduces* the
-# function if the
-# answer is right everywhere.
+# function if the answer is right everywhere. (`padding="border"` repeats the last sample beyond the end, so that wide kernels have
+# samples to read; at x from 4 to 5 it does not matter.)
 
 # %%
 x = np.linspace(4, 5, 101)
@@ -217,10 +218,8 @@ for name, kernel in rules.items():
 
 # %% [markdown]
 # All reproduce constants: their weights sum to one. The line also reproduces ramps, and a = -1/2 parabolas too. With a = -3/4, the
-# value that PyTorch
-# and ONNX take, the cubic kernel is sharp and smooth and does *not* reproduce a ramp. The B-spline is the smoothest, reproduces
-# ramps, and does not go
-# through the samples: of m² it makes x² + 1/3, which is what "it blurs" means.
+# value that PyTorch and ONNX take, the cubic kernel is sharp and smooth and does *not* reproduce a ramp. The B-spline is the smoothest,
+# reproduces ramps, and does not go through the samples: of m² it makes x² + 1/3, which is what "it blurs" means.
 
 # %%
 exact = {key for key, error in errors.items() if error < 1e-12}

@@ -49,6 +49,8 @@ rng = np.random.default_rng(0)
 # axis, at pixel (n - 1)/2, has coordinate 0. So pixel i has the coordinate
 #
 # $$G_i = \frac 2 d \Big( i - \frac{n - 1}2 \Big) = \frac{2i - (n - 1)}d .$$
+#
+# (In this formula i counts along either axis. The page on the grid generator writes ℓ for d, as a d there marks a gradient.)
 
 # %%
 n = 4
@@ -380,9 +382,10 @@ print(f"{'flow':12s} {flow.size} parameters")
 #
 # $$f(p) = \sum_k w_k\,\varphi(|p - c_k|) + a_0 + a_1 x + a_2 y, \qquad \varphi(r) = r^2 \log r^2, \quad \varphi(0) = 0,$$
 #
-# a bump for each control point and an affine function. (Why it has this form is proved on the page on transforms.) The K + 3 unknowns w
-# and a are found from K + 3 equations: f takes the values $\theta_k$ at the points, and the bumps contain no affine part, which means
-# $\sum_k w_k = 0$ and $\sum_k w_k c_k = 0$. With the matrix Φ of the $\varphi(|c_k - c_l|)$, and P with rows $(1, c_k)$,
+# a bump for each control point and an affine function. (Why it has this form is proved on the page on transforms, where φ is called U.)
+# The K + 3 unknowns w and a are found from K + 3 equations: f takes the values $\theta_k$ at the points, and the bumps contain no
+# affine part, which means $\sum_k w_k = 0$ and $\sum_k w_k c_k = 0$. With the matrix Φ of the $\varphi(|c_k - c_l|)$, and P with rows
+# $(1, c_k)$,
 #
 # $$\underbrace{\begin{pmatrix} \Phi & P \\ P^{\mathsf T} & 0 \end{pmatrix}}_{L} \begin{pmatrix} w \\ a \end{pmatrix}
 # = \begin{pmatrix} \theta \\ 0 \end{pmatrix}

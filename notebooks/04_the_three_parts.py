@@ -132,8 +132,7 @@ viz.plot_sheet(U, grid, V, columns=6, figure=figure)
 
 # %% [markdown]
 # Six pictures, six grids. The principal axis is not the same thing as upright (a 7 leans, and the ink of a 4 spreads to the side),
-# and what is
-# best is for the classifier to say. So theta is learnt, from the classifier's loss alone: nobody ever tells the net an angle.
+# and what is best is for the classifier to say. So theta is learnt, from the classifier's loss alone: nobody ever tells the net an angle.
 #
 # ## The module
 #
@@ -194,10 +193,9 @@ assert logits.shape == (6, 10)
 # ## Volumes
 #
 # One axis more changes nothing in the three parts: a map (B, D, H, W, C), a grid (B, D', H', W', 3) whose last axis is (x, y, z), and
-# an affine theta of
-# 3 x 4 numbers. A sample has eight neighbours in place of four. Here a digit is extruded into a block, and the block turned about its
-# upright axis; what is
-# shown is the mean over the depth, as one looks through it.
+# an affine theta of 3 x 4 numbers. (B is here the number of pictures, D that of slices; H rows, W columns, C channels.) A sample has
+# eight neighbours in place of four. Here a digit is extruded into a block, and the block turned about its upright axis; what is shown
+# is the mean over the depth, as one looks through it.
 
 # %%
 block = np.zeros((1, 28, 28, 28, 1))  # (B, D, H, W, C)
@@ -218,8 +216,7 @@ for ax, a, volume in zip(axes, angles, turned, strict=True):
 
 # %% [markdown]
 # From the side the digit is a bar: its rows are left, its columns lie behind each other. And a turn about the axis of depth, on which
-# all slices turn
-# alike, has to be the plane's own rotation, slice by slice:
+# all slices turn alike, has to be the plane's own rotation, slice by slice:
 
 # %%
 c, z = np.cos(0.4), np.sin(0.4)

@@ -12,11 +12,11 @@
 # # 5. Backpropagation
 #
 # **What you will do.** Begin with two numbers; take the sampler apart into sums and products, and go back through them one by one;
-# then for all samples at once.
-# Follow the gradient on to the grid and through the grid generator to theta; check each step; and let a transformer find its theta by
-# gradient descent.
+# then for all samples at once. Follow the gradient on to the grid and through the grid generator to theta; check each step; and let a
+# transformer find its theta by gradient descent.
 #
-# **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, and the term of dU that is easily forgotten.
+# **What you will learn.** Equations 6 and 7 of the paper, what happens at the kinks, the places where the slope
+# jumps, and the term of dU that is easily forgotten.
 #
 # **What you need.** [The three parts](04_the_three_parts.ipynb), and the chain rule. The complete algebra is on the pages
 # [grid generator](https://github.com/stnref/stnref/blob/main/docs/derivations/grid_generator.md) and
@@ -36,10 +36,8 @@ rng = np.random.default_rng(0)
 # ## Numbers
 #
 # Take two numbers, u = 2 and v = -1, and a loss in three steps: q = u v, h = q + v, L = h². We want to know how L changes with u and
-# with v. For every
-# number X of the computation write dX for the derivative of L by X. At the end dL = 1. Then go back, step by step; each step
-# multiplies by the derivative of
-# that one step, and knows nothing of the others:
+# with v. For every number X of the computation write dX for the derivative of L by X. At the end dL = 1. Then go back, step by step;
+# each step multiplies by the derivative of that one step, and knows nothing of the others:
 
 # %%
 u, v = 2.0, -1.0
@@ -54,8 +52,7 @@ du, dv = dq * v, dv + dq * u  # q = u v; v is used twice, so dv is a sum of two 
 
 # %% [markdown]
 # As a graph: an arrow for each use of a number. Above each number its value, in black; below it, in orange, the gradient that came
-# back. Two arrows leave v, and two
-# parts come back: -6 from the sum and -12 from the product.
+# back. Two arrows leave v, and two parts come back: -6 from the sum and -12 from the product.
 
 # %%
 places = {"u": (0, 1), "v": (0, 0), "q = u v": (1, 1), "h = q + v": (2, 0.5), "L = h²": (3, 0.5)}
@@ -91,8 +88,7 @@ print(f"du = {du:g}, dv = {dv:g}")
 # ## The sampler in atomic steps
 #
 # The bilinear sampler is such a graph too. One sample at (x, y), one channel; m and n are the cell's column and row. Every line is
-# one sum or one product.
-# So that each intermediate can be asked what it does to V, a number may be *moved* where it is computed.
+# made of sums and products. So that each intermediate can be asked what it does to V, a number may be *moved* where it is computed.
 
 # %%
 cell = np.array([[3.0, 5.0], [4.0, 9.0]])  # U at rows n, n + 1 and columns m, m + 1
@@ -125,8 +121,8 @@ print({name: round(value, 3) for name, value in a.items()})
 
 # %% [markdown]
 # Backward goes through the same lines from the last to the first. A product sends back the other factor; what is used twice is a sum:
-# fx stands in upper, in
-# lower and in ex. In `d["fx"]` first the two direct uses are collected, and at the end what comes through ex = 1 - fx, with its minus.
+# fx stands in upper, in lower and in ex. In `d["fx"]` first the two direct uses are collected, and at the end what comes through
+# ex = 1 - fx, with its minus.
 
 # %%
 d = {"V": 1.0}
@@ -152,14 +148,13 @@ assert len(d) == 13
 
 # %% [markdown]
 # Read two of them. dU00 = (1 - fy)(1 - fx) is the weight with which the pixel was read: backward gives to each pixel the share that
-# forward took. And
-# dx = (1 - fy)(U01 - U00) + fy (U11 - U10) is the difference of the columns: the slope of the picture.
+# forward took. And dx = (1 - fy)(U01 - U00) + fy (U11 - U10) is the difference of the columns: the slope of the picture.
 #
 # ## The same for all samples at once
 #
 # Now x and y are arrays with an entry for each sample, and so is every intermediate: the lines stay as they are. Two things are new.
-# The four corners are *gathered*
-# from the map by their indices; and backward *scatters* to the same indices, where several samples may meet, so it has to add.
+# The four corners are *gathered* from the map by their indices; and backward *scatters* to the same indices, where several samples may
+# meet, so it has to add.
 
 
 # %%
@@ -200,8 +195,7 @@ np.testing.assert_allclose(np.ravel(backward(np.ones(1), cache)[1:]), [d["x"], d
 
 # %% [markdown]
 # That is the sampler, whole. What the library adds are several pictures and channels, paddings and other kernels, and it writes the
-# sums with a kernel, as the paper
-# does. The rest of this notebook reads it in that form.
+# sums with a kernel, as the paper does. The rest of this notebook reads it in that form.
 #
 # ## What a backward is
 #
@@ -244,10 +238,12 @@ np.testing.assert_allclose(dU[0, :, :, 0], expected, atol=1e-15)
 #
 # This is the step that makes a transformer learnable. Only the kernel depends on x, so its slope takes its place (equation 7):
 #
-# $$\frac{\partial V}{\partial x} = \sum_{n,m} U_{nm}\,k'(x - m)\,k(y - n), \qquad k'(t) = -1 \text{ for } 0 < t < 1,\ +1 \text{ for } -1 < t < 0,\ 0 \text{ beyond}.$$
+# $$\frac{\partial V}{\partial x} = \sum_{n,m} U_{nm}\,k'(x - m)\,k(y - n), \qquad
+# k'(t) = -1 \text{ for } 0 < t < 1,\ +1 \text{ for } -1 < t < 0,\ 0 \text{ beyond}.$$
 #
-# The columns m and m + 1 of the cell get the factors -1 and +1: the slope is the *difference between the columns*, interpolated
-# along y. If there are several channels, they are summed: a point moves through all of them at once.
+# For the column m of the cell t is in (0, 1), for m + 1 it is in (-1, 0). So they get the factors -1 and +1: the slope is the
+# *difference between the columns*, interpolated along y. If there are several channels, they are summed: a point moves through all of
+# them at once.
 
 # %%
 x, y = points[0, 0, 0]
@@ -279,8 +275,7 @@ axes[1].set(ylabel=r"$\partial V / \partial x$", xlabel="x (pixels)")
 #
 # At x = 2 there is a slope to the left, 4 - 5 = -1, and one to the right, 9 - 4 = +5, and no derivative. The library takes the right
 # one, as PyTorch does. Equation 7, read literally, takes the factors 0, 1, 0 and gives 4, which is neither (a constant picture c,
-# with slope 0 on both
-# sides, gets c); and a central difference gives the mean of both slopes, with confidence:
+# with slope 0 on both sides, gets c); and a central difference gives the mean of both slopes, with confidence:
 
 # %%
 at_2 = np.array([2.0, 0.0]).reshape(1, 1, 1, 2)
@@ -300,8 +295,11 @@ np.testing.assert_allclose(central, (5 - 1) / 2, rtol=1e-6)
 #
 # ## Step 3: to normalised coordinates, and to theta
 #
-# Points are in pixels and the grid is in [-1, 1]; one unit of the grid is (W - 1)/2 pixels in x and (H - 1)/2 in y. So dgrid is
-# dpoints times that. The grid is linear in theta, grid = theta (x, y, 1), and all pixels share theta, so
+# Points are in pixels and the grid is in [-1, 1]; one unit of the grid is (W - 1)/2 pixels in x and (H - 1)/2 in y. That is
+# the derivative of the points by the grid, so by the chain rule dgrid is dpoints times that. (In this step x and y are the coordinates of
+# the target pixel, and dgrid has two components, for $x^s$ and for $y^s$.) The grid is linear in theta, grid = theta (x, y, 1): for
+# example $\theta_{11}$ stands in $x^s_{ij}$ of every pixel, with the factor $x_{ij}$. So $d\theta_{11}$ is the sum over all pixels of
+# the first component of dgrid times $x_{ij}$. All six entries at once:
 #
 # $$d\theta = \sum_{i,j} d\mathrm{grid}_{ij}\,(x_{ij},\, y_{ij},\, 1).$$
 
@@ -322,9 +320,12 @@ np.testing.assert_allclose(dtheta[0], np.einsum("ija,ijk->ak", dgrid[0], x_y_1))
 # %% [markdown]
 # ## Check the whole chain
 #
-# Three independent witnesses. The **complex step**: for an analytic f, Im f(x + ih)/h is f'(x) up to h², without any
-# subtraction, so h = 10⁻¹⁰⁰ gives it to the last digit. **Central differences**, with a step that crosses no kink. And the
-# **dot test**: the backward is the transpose of the tangent map, so the two numbers below have to agree for any direction.
+# Three independent witnesses. The **complex step**: for an f with a Taylor series, f(x + ih) = f(x) + ih f'(x) - h² f''(x)/2 - …, so
+# the imaginary part divided by h is f'(x) up to terms with h², without any subtraction, and h = 10⁻¹⁰⁰ gives it to the last digit.
+# **Central differences**, with a step that crosses no kink. And the **dot test**: let theta move with the speed `theta_dot`. Then the
+# grid moves with some speed `grid_dot`, and V with `V_dot`; they are computed by the functions that end in `_jvp`, each from the speed
+# of its input. How fast does L move? By the chain rule the sum of dV times V_dot, and also the sum of dtheta times theta_dot. So these
+# two numbers have to agree, for any theta_dot.
 
 
 # %%

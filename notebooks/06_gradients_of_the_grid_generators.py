@@ -40,7 +40,9 @@ rng = np.random.default_rng(0)
 #
 # $$d\mathrm{grid}_{ij} = \Big( \frac{\partial L}{\partial x^s_{ij}},\ \frac{\partial L}{\partial y^s_{ij}} \Big) = (dx_{ij},\, dy_{ij}) .$$
 #
-# So dx and dy are the two components of dgrid. Let p be one parameter. It moves many target pixels, and the chain rule adds up all of them:
+# So dx and dy are the two components of dgrid. They belong to normalised coordinates; in the sampler dx and dy belonged to pixels, and
+# the factors (W - 1)/2 and (H - 1)/2 lie in between. Let p be one parameter. It moves many target pixels, and the chain rule adds up
+# all of them:
 #
 # $$dp = \sum_{i,j} dx_{ij}\,\frac{\partial x^s_{ij}}{\partial p} + dy_{ij}\,\frac{\partial y^s_{ij}}{\partial p} .$$
 #
@@ -49,10 +51,10 @@ rng = np.random.default_rng(0)
 #
 # ## Three witnesses
 #
-# Each gradient that we write by hand has to agree with three others. The **library's** backward. The **complex step**: for an analytic
-# f, Im f(p + ih)/h is f'(p) up to h², and with h = 10⁻¹⁰⁰ that is exact to round-off. And the **dot test** with the jvp: the jvp takes
-# a direction `p_dot` of the parameters to the direction `grid_dot` of the grid, and the sums of `dgrid * grid_dot` and of `dp * p_dot`
-# have to be the same number.
+# Each gradient that we write by hand has to agree with three others. The **library's** backward. The **complex step**: for an f with a
+# Taylor series, Im f(p + ih)/h is f'(p) up to terms with h², and with h = 10⁻¹⁰⁰ that is exact to round-off. And the **dot test** with
+# the jvp: the jvp takes a direction `p_dot` of the parameters to the direction `grid_dot` of the grid, and the sums of
+# `dgrid * grid_dot` and of `dp * p_dot` have to be the same number.
 
 
 # %%
@@ -503,7 +505,8 @@ axes[2].legend(loc="upper right")
 # $$f(x, y) = \sum_k w_k\,\varphi(r_k) + v_0 + v_1 x + v_2 y, \qquad \varphi(r) = r^2 \log r^2 .$$
 #
 # The K + 3 coefficients w and v follow from $f(c_k) = \theta_k$ and three side conditions: the $w_k$ sum to zero by themselves, weighted
-# with the x of $c_k$, and weighted with its y. This is one linear system with a matrix S, $S\,(w, v) = (\theta, 0)$. So w and v are linear
+# with the x of $c_k$, and weighted with its y. This is one linear system with a matrix S, $S\,(w, v) = (\theta, 0)$.
+# (In notebook 3 they are a and L in place of v and S; here a is the angle and L the loss.) So w and v are linear
 # in theta, and B is the row $(\varphi(r_1), \dots, \varphi(r_K), 1, x, y)$ times the first K columns of $S^{-1}$.
 
 
@@ -528,7 +531,8 @@ def thin_plate_by_hand(controls, G):
 # $$b(t) = \tfrac23 - t^2 + \tfrac12 |t|^3 \ \text{ for } |t| < 1, \qquad
 # \tfrac16 (2 - |t|)^3 \ \text{ for } 1 \le |t| < 2, \qquad 0 \ \text{ beyond.}$$
 #
-# In the plane the basis is a product, $b(t_x)\,b(t_y)$, and no system needs to be solved.
+# In the plane the basis is a product $b_x\,b_y$, the bump of the distance along x times that of the distance along y, and no system needs
+# to be solved. (The page on transforms calls b, t and h by the letters κ, s and η.)
 
 
 # %%
@@ -741,7 +745,8 @@ assert max(shares.values()) < 1  # only the flow follows all of it
 
 
 # %% [markdown]
-# And the steps of the figure: how well do their directions agree? The cosine between two fields is 1 if they are parallel.
+# And the steps of the figure: how well do their directions agree? The cosine between two fields is the sum
+# of their products divided by both lengths; it is 1 if they are parallel.
 
 
 # %%

@@ -152,8 +152,8 @@ ax.legend(loc="upper right")
 
 # %% [markdown]
 # The white line is the descent, from the circle, the identity, to the star. The pit is as wide as the strokes. The start is on its
-# slope, so the descent finds the bottom. Beyond, the plain has bumps and
-# shallow hollows, where parts of the digit lie on wrong parts; no slope there leads to the pit.
+# slope, so the descent finds the bottom. Beyond, the plain has bumps and shallow hollows, where parts of the digit lie on wrong parts;
+# no slope there leads to the pit.
 #
 # ## Creases
 #
@@ -287,10 +287,10 @@ figure.suptitle("From left to right the pose is handed on, and gets sharper")
 #
 # The descent has a rate to be chosen, and its last digits come slowly. There is more to be had. L is a sum of squares. Write r as a
 # vector of N numbers, and let J be the matrix with N rows and three columns whose column k is $\partial V / \partial p_k$. To first
-# order a step d
-# changes the residual to r + J d. Its square is smallest where its derivative by d is zero,
+# order a step d changes the residual to r + J d. Its square is smallest where its derivative by d is zero,
 #
-# $$\frac{\partial}{\partial d}\, \lVert r + J d \rVert^2 = 2 J^{\mathsf T} (r + J d) = 0 \quad\Rightarrow\quad J^{\mathsf T} J\, d = -J^{\mathsf T} r .$$
+# $$\frac{\partial}{\partial d}\, \lVert r + J d \rVert^2 = 2 J^{\mathsf T} (r + J d) = 0
+# \quad\Rightarrow\quad J^{\mathsf T} J\, d = -J^{\mathsf T} r .$$
 #
 # Three equations for three numbers. A column of J is a tangent: how V moves when parameter k moves with speed 1. That is what a jvp
 # computes: the transform's gives the speed of the grid, and the sampler's makes of it the speed of V. Three jvps are the whole of J.
