@@ -84,14 +84,14 @@ def data_flow() -> FigureBase:
 def contributions() -> FigureBase:
     """Which pixels are read, where the grid looks away and where it zooms out."""
     figure = viz.new_figure(9, 3.2)
-    rigid = transforms.get_transform("similarity", (9, 9))
+    similarity = transforms.get_transform("similarity", (9, 9))
     thetas = {
         "turned": [1.0, 0.5, 0, 0],
         "zoomed in": [0.4, 0.3, 0.1, 0],
         "zoomed out": [2.0, 0, 0, 0],
     }
     for ax, (title, theta) in zip(figure.subplots(1, 3), thetas.items(), strict=True):
-        grid, _ = rigid.forward(np.array([theta]))
+        grid, _ = similarity.forward(np.array([theta]))
         points, _ = stnref.unnormalize_forward(grid, (9, 9))
         viz.plot_contributions(points[0], (9, 9), ax=ax)
         ax.set(title=title, xlim=(-3, 11), ylim=(11, -3), facecolor="0.85")
@@ -111,7 +111,7 @@ def kink_map() -> FigureBase:
 
 
 def taylor() -> FigureBase:
-    """A right gradient and one without its second term."""
+    """A right gradient, and one with half of dy."""
     rng = np.random.default_rng(0)
     U = rng.normal(size=(1, 5, 6, 2))
     points = rng.integers(0, 4, (1, 3, 4, 2)) + rng.uniform(0.2, 0.8, (1, 3, 4, 2))

@@ -42,8 +42,11 @@ class TaylorTest(NamedTuple):
         2 for a right gradient, 1 for a wrong one; infinite where no remainder is above the noise,
         as of a function that is linear along v.
         """
-        seen = self.remainder[: int(np.argmin(np.append(self.remainder, 0) > self.noise))]
-        return float(np.median(np.log2(seen[:-1] / seen[1:])[-4:])) if len(seen) > 1 else inf
+        seen = self.remainder > self.noise
+        if seen.sum() < 2:
+            return inf
+        slopes = np.diff(np.log(self.remainder[seen])) / np.diff(np.log(self.steps[seen]))
+        return float(np.median(slopes[-4:]))
 
     @property
     def ok(self) -> bool:

@@ -17,7 +17,7 @@ from stnref.coordinates import unnormalize_forward
 from stnref.kernels import Kernel
 from stnref.kinks import KinkReport
 from stnref.padding import PADDINGS, PaddingLike
-from stnref.sampler import sample_backward, sample_forward
+from stnref.splat import splat_forward
 from stnref.validation import Array, expect_array, expect_count, expect_number, expect_sizes
 from stnref.viz.figure import axes_of, new_figure
 from stnref.viz.pictures import plot_image
@@ -203,11 +203,10 @@ def plot_contributions(
     """
     points = expect_array("points", points, ("H'", "W'", 2), real=True)
     H, W = expect_sizes("shape", shape, (2,))
-    U = np.zeros((1, H, W, 1), points.dtype)
-    V, cache = sample_forward(U, points[None], kernel=kernel, padding=padding)
-    dU, _ = sample_backward(np.ones_like(V), cache)
+    ones = np.ones((1, *points.shape[:2], 1), points.dtype)
+    w = splat_forward(ones, points[None], (H, W), kernel=kernel, padding=padding)[0][0, :, :, 0]
     ax = axes_of(ax)
-    drawn = ax.imshow(dU[0, :, :, 0], "cividis", vmin=min(0.0, float(dU.min())))
+    drawn = ax.imshow(w, "cividis", vmin=min(0.0, float(w.min())))
     ax.figure.colorbar(drawn, ax=ax, label="sum of the weights", shrink=0.8)
     ax.plot(*points.reshape(-1, 2).T, "w.", mec="k", mew=0.5, ms=6)
     ax.set(xlabel="x (pixels)", ylabel="y (pixels), down")

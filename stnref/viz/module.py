@@ -11,7 +11,7 @@ from stnref.nn.layer import Params
 from stnref.sampler import grid_sample_backward
 from stnref.spatial_transformer import SpatialTransformer
 from stnref.validation import Array
-from stnref.viz.figure import axes_of, new_figure
+from stnref.viz.figure import new_figure
 
 BACKWARD = "#d55e00"
 """Vermillion of Okabe and Ito; backward arrows are dashed too."""
@@ -68,7 +68,7 @@ def plot_data_flow(
         ("transform", "sampler", f"grid {cache.grid.shape}", "dgrid", dgrid),
         ("sampler", "V", "V", "dV", dV),
     )
-    ax = new_figure(9, 4).add_subplot() if ax is None else axes_of(ax)
+    ax = new_figure(9, 4).add_subplot() if ax is None else ax
     box = {"boxstyle": "round,pad=0.5", "fc": "0.93", "ec": "0.3"}
     for name, place in places.items():
         ax.text(*place, titles[name], ha="center", va="center", bbox=box, fontsize=9, zorder=3)

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 
 from stnref import sample_backward, sample_forward, target_grid, unnormalize_forward
-from stnref.gradcheck import UseError, taylor_test
+from stnref.gradcheck import TaylorTest, UseError, taylor_test
 from stnref.validation import Array
 
-rng = np.random.default_rng(0)
-U = rng.normal(size=(2, 5, 6, 3))
-POINTS = rng.integers(0, 4, size=(2, 3, 4, 2)) + rng.uniform(0.2, 0.8, size=(2, 3, 4, 2))
+_rng = np.random.default_rng(0)
+U = _rng.normal(size=(2, 5, 6, 3))
+POINTS = _rng.integers(0, 4, size=(2, 3, 4, 2)) + _rng.uniform(0.2, 0.8, size=(2, 3, 4, 2))
+
+
+def _factors(size: float) -> tuple[Array, Array]:
+    """Return X and W, whose product is of order one."""
+    rng = np.random.default_rng(1)
+    return size * rng.normal(size=(3, 4)), rng.normal(size=(4, 2)) / size
 
 
 def _linear(X: Array, W: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -24,9 +30,8 @@ def _linear_backward(dY: Array, cache: tuple[Array, Array]) -> tuple[Array, Arra
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
 def test_a_right_gradient_has_rate_2_at_any_size(dtype: str, size: float) -> None:
-    X = (size * rng.normal(size=(3, 4))).astype(dtype)
-    W = (rng.normal(size=(4, 2)) / size).astype(dtype)
-    test = taylor_test(_linear, _linear_backward, [X, W])
+    X, W = _factors(size)
+    test = taylor_test(_linear, _linear_backward, [X.astype(dtype), W.astype(dtype)])
     assert test.ok
     assert abs(test.rate - 2) < 0.1
 
@@ -38,13 +43,22 @@ def test_a_wrong_one_has_rate_1(share: float, size: float) -> None:
         dX, dW = _linear_backward(dY, cache)
         return dX, dW * (1 + share)
 
-    X, W = size * rng.normal(size=(3, 4)), rng.normal(size=(4, 2)) / size
-    test = taylor_test(_linear, wrong, [X, W])
+    test = taylor_test(_linear, wrong, _factors(size))
     assert not test.ok
     if share < 0.1:  # on its way: the term in h² is seen for long
         assert test.rate < 1.5
     else:
         assert abs(test.rate - 1) < 0.1
+
+
+def test_a_remainder_that_passes_through_zero_ends_nothing() -> None:
+    """With a wrong gradient the terms in h and in h² may cancel at one step."""
+    steps = 2.0 ** -np.arange(2, 22)
+    remainder = np.abs(steps - 64 * steps**2)  # zero at the fifth
+    test = TaylorTest(steps, steps, remainder, 1e-13)
+    assert remainder[4] == 0
+    assert abs(test.rate - 1) < 0.01
+    assert not test.ok
 
 
 def test_of_the_sampler_it_passes_inside_cells_and_fails_on_kinks() -> None:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from stnref import kink_report, splat_forward, target_grid, unnormalize_forward, viz
+from stnref import (
+    kink_report,
+    sample_backward,
+    sample_forward,
+    target_grid,
+    unnormalize_forward,
+    viz,
+)
 from stnref.kernels import cubic, linear
 from stnref.padding import PADDINGS
 
@@ -48,10 +55,11 @@ def test_a_landscape_has_its_path_and_ends() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["linear", "cubic"])
-def test_contributions_are_what_a_splat_of_ones_leaves(kernel: str) -> None:
+def test_contributions_are_dU_for_dV_of_ones(kernel: str) -> None:
     points = np.random.default_rng(0).uniform(-2, 6, (3, 4, 2))
     drawn = viz.plot_contributions(points, (5, 6), kernel=kernel)
-    expected, _ = splat_forward(np.ones((1, 3, 4, 1)), points[None], (5, 6), kernel=kernel)
+    _, cache = sample_forward(np.zeros((1, 5, 6, 1)), points[None], kernel=kernel)
+    expected, _ = sample_backward(np.ones((1, 3, 4, 1)), cache)
     np.testing.assert_allclose(drawn.get_array(), expected[0, :, :, 0], atol=1e-15)
     (dots,) = drawn.axes.lines
     np.testing.assert_array_equal(dots.get_xydata(), points.reshape(-1, 2))
