@@ -6,6 +6,7 @@ from stnref import coordinates as coordinates
 from stnref import data as data
 from stnref import diagnosis as diagnosis
 from stnref import experiments as experiments
+from stnref import fast as fast
 from stnref import fields as fields
 from stnref import files as files
 from stnref import filled as filled
@@ -34,6 +35,8 @@ from stnref.coordinates import unnormalize_forward as unnormalize_forward
 from stnref.coordinates import unnormalize_jvp as unnormalize_jvp
 from stnref.diagnosis import assert_gradients as assert_gradients
 from stnref.diagnosis import check_gradients as check_gradients
+from stnref.fast.threads import get_num_threads as get_num_threads
+from stnref.fast.threads import set_num_threads as set_num_threads
 from stnref.gradcheck import GradientReport as GradientReport
 from stnref.gradcheck import hessian_vector_product as hessian_vector_product
 from stnref.kinks import KinkReport as KinkReport

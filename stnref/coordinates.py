@@ -185,7 +185,7 @@ def unnormalize_backward(dpoints: ArrayLike, cache: UnnormalizeCache) -> Array:
     """
     cache = expect_cache(cache, UnnormalizeCache, "unnormalize_forward")
     dpoints = expect_array("dpoints", dpoints, cache.grid_shape)
-    return dpoints * cache.slope  # G13
+    return times_slope(dpoints, cache.slope)  # G13
 
 
 def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
@@ -200,7 +200,7 @@ def unnormalize_jvp(grid_dot: ArrayLike, cache: UnnormalizeCache) -> Array:
     """
     cache = expect_cache(cache, UnnormalizeCache, "unnormalize_forward")
     grid_dot = expect_array("grid_dot", grid_dot, cache.grid_shape)
-    return grid_dot * cache.slope  # G13
+    return times_slope(grid_dot, cache.slope)  # G13
 
 
 def to_pixels(grid: Array, sizes: Sequence[int], align_corners: bool) -> tuple[Array, Array]:
@@ -240,7 +240,39 @@ def to_pixels(grid: Array, sizes: Sequence[int], align_corners: bool) -> tuple[A
     n = np.asarray(sizes[::-1]).astype(real)  # (2,), order (x, y)
     d = _extent(sizes[::-1], align_corners).astype(real)
     M = (3 * 2 ** np.ceil(np.log2(n))).astype(real)
-    return (grid * d + (n - 1)) / 2 + M - M, d / 2  # G13
+    points = np.empty_like(grid)
+    for a in range(len(n)):  # one axis at a time: NumPy is slow along a last axis of 2
+        points[..., a] = (grid[..., a] * d[a] + (n[a] - 1)) / 2 + M[a] - M[a]  # G13
+    return points, d / 2
+
+
+def times_slope(points: Array, slope: Array) -> Array:
+    """Multiply gradients or tangents by ∂x/∂g, coordinate by coordinate.
+
+    Parameters
+    ----------
+    points : (..., 2) or (..., 3)
+    slope : (2,) or (3,), or the shape of points
+        In pixels, order (x, y) or (x, y, z).
+
+    Returns
+    -------
+    array, shape of points
+        dtype ``numpy.result_type`` of both.
+
+    Notes
+    -----
+    Nothing is checked here.
+
+    Examples
+    --------
+    >>> times_slope(np.ones((1, 2)), np.array([4.0, 2.0])).tolist()
+    [[4.0, 2.0]]
+    """
+    product = np.empty(points.shape, np.result_type(points, slope))
+    for a in range(points.shape[-1]):
+        product[..., a] = points[..., a] * slope[..., a]
+    return product
 
 
 def normalize(points: ArrayLike, shape: Sequence[int], *, align_corners: bool = True) -> Array:

@@ -81,6 +81,11 @@ def _zero(t: Array) -> Array:
     return np.zeros_like(t.real)
 
 
+def _size(t: Array) -> Array:
+    """Return s = |t|; of a complex t, which is a step from its real part, t or -t."""
+    return np.where(t.real < 0, -t, t) if np.iscomplexobj(t) else np.abs(t)
+
+
 LATTICE = {
     "right": (0, -1, 1),
     "left": (-1, 1, 0),
@@ -124,10 +129,10 @@ def linear(lattice: str = "right") -> Kernel:
     expect_choice("lattice", lattice, LATTICE)
 
     def hat(t: Array) -> Array:
-        return np.where(t.real >= 0, 1 - t, 1 + t)  # S2
+        return 1 - _size(t)  # S2
 
     def right(t: Array) -> Array:
-        return np.where(t.real >= 0, -1, 1).astype(t.real.dtype)  # S10
+        return 1 - 2 * (t.real >= 0).astype(t.real.dtype)  # S10: -1 or 1
 
     if lattice == "right":  # -1 <= t < 1: the cell's two taps, and nothing to cut off
         return Kernel(1, hat, right, _zero)
@@ -224,7 +229,7 @@ def _two_pieces(k: Pieces, dk: Pieces, d2k: Pieces) -> Kernel:
         near, far = pieces
 
         def value(t: Array) -> Array:
-            s = np.where(t.real < 0, -t, t)
+            s = _size(t)
             return np.where((t.real >= -1) & (t.real < 1), near(s), far(s))
 
         return value

@@ -6,10 +6,10 @@ A padding is a map on integer indices. For an axis with n pixels it sends every 
 index m to a pixel in [0, n - 1], and says whether U_ext[m] is that pixel's value or zero.
 Sampling is then the same sum everywhere: V = sum_m U_ext[m] k(x - m).
 
-Indices come as whole-numbered floats, so that one as large as 1e30 is brought into range
-before it becomes an integer. All paddings have the same form, that of a `Padding`: the indices m
-as floats, any shape, and the number n of pixels go in; the pixels, as intp, and whether U_ext[m]
-is their value, as bool, come out, in the shape of m.
+Indices are whole-numbered floats, so that one as large as 1e30 is brought into range before it
+becomes an integer. All paddings have the same form, that of a `Padding`: the indices m, any shape,
+and the number n of pixels go in; the pixels, whole-numbered too, and whether U_ext[m] is their
+value, as bool, come out, in the shape of m.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from stnref.validation import Array, expect_choice, expect_count, expect_flag
 
-Padding: TypeAlias = Callable[[Array, int], tuple[NDArray[np.intp], NDArray[np.bool_]]]
+Padding: TypeAlias = Callable[[Array, int], tuple[Array, NDArray[np.bool_]]]
 
 PaddingLike: TypeAlias = str | Padding | Sequence[str | Padding]
 """A name, a padding of one's own, or one of these for each axis, in the order x, y(, z)."""
 
 
-def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def zeros(m: Array, n: int) -> tuple[Array, NDArray[np.bool_]]:
     """U_ext[m] = 0 outside [0, n - 1].
 
     Parameters
@@ -40,8 +40,8 @@ def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
     Returns
     -------
-    index : intp array, shape of m
-        From 0 to n - 1.
+    index : float array, shape of m
+        Whole numbers from 0 to n - 1.
     inside : bool array, shape of m
         False where U_ext[m] is 0.
 
@@ -49,12 +49,13 @@ def zeros(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     --------
     >>> index, inside = zeros(np.array([-1.0, 0.0, 2.0, 1e30]), 3)
     >>> index.tolist(), inside.tolist()
-    ([0, 0, 2, 2], [False, True, True, False])
+    ([0.0, 0.0, 2.0, 2.0], [False, True, True, False])
     """
-    return np.clip(m, 0, n - 1).astype(np.intp), (m >= 0) & (m <= n - 1)
+    index = np.clip(m, 0, n - 1)
+    return index, index == m
 
 
-def border(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def border(m: Array, n: int) -> tuple[Array, NDArray[np.bool_]]:
     """U_ext[m] is the nearest pixel's value: a a | a b c | c c.
 
     Parameters
@@ -64,19 +65,19 @@ def border(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
     Returns
     -------
-    index : intp array, shape of m
+    index : float array, shape of m
     inside : bool array, shape of m
         True everywhere.
 
     Examples
     --------
     >>> border(np.array([-2.0, 1.0, 1e30]), 3)[0].tolist()
-    [0, 1, 2]
+    [0.0, 1.0, 2.0]
     """
-    return np.clip(m, 0, n - 1).astype(np.intp), np.ones(m.shape, dtype=bool)
+    return np.clip(m, 0, n - 1), np.ones(m.shape, dtype=bool)
 
 
-def reflection_centres(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def reflection_centres(m: Array, n: int) -> tuple[Array, NDArray[np.bool_]]:
     """Reflect about the centres of the outer pixels, which stand once: c b | a b c | b a.
 
     The period is 2 (n - 1); a single pixel is repeated.
@@ -88,20 +89,20 @@ def reflection_centres(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.b
 
     Returns
     -------
-    index : intp array, shape of m
+    index : float array, shape of m
     inside : bool array, shape of m
         True everywhere.
 
     Examples
     --------
-    >>> reflection_centres(np.arange(-3.0, 6.0), 3)[0].tolist()
+    >>> reflection_centres(np.arange(-3.0, 6.0), 3)[0].astype(int).tolist()
     [1, 2, 1, 0, 1, 2, 1, 0, 1]
     """
     index = np.mod(m, max(2 * (n - 1), 1))  # from 0 to 2n - 3
-    return np.minimum(index, 2 * (n - 1) - index).astype(np.intp), np.ones(m.shape, dtype=bool)
+    return np.minimum(index, 2 * (n - 1) - index), np.ones(m.shape, dtype=bool)
 
 
-def reflection_edges(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def reflection_edges(m: Array, n: int) -> tuple[Array, NDArray[np.bool_]]:
     """Reflect about the outer edges of the outer pixels, which stand twice: b a | a b c | c b.
 
     The period is 2 n.
@@ -113,20 +114,20 @@ def reflection_edges(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.boo
 
     Returns
     -------
-    index : intp array, shape of m
+    index : float array, shape of m
     inside : bool array, shape of m
         True everywhere.
 
     Examples
     --------
-    >>> reflection_edges(np.arange(-3.0, 6.0), 3)[0].tolist()
+    >>> reflection_edges(np.arange(-3.0, 6.0), 3)[0].astype(int).tolist()
     [2, 1, 0, 0, 1, 2, 2, 1, 0]
     """
     index = np.mod(m, 2 * n)  # from 0 to 2n - 1
-    return np.minimum(index, 2 * n - 1 - index).astype(np.intp), np.ones(m.shape, dtype=bool)
+    return np.minimum(index, 2 * n - 1 - index), np.ones(m.shape, dtype=bool)
 
 
-def wrap(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def wrap(m: Array, n: int) -> tuple[Array, NDArray[np.bool_]]:
     """Repeat the picture, as round a panorama: b c | a b c | a b.
 
     The period is n.
@@ -138,16 +139,16 @@ def wrap(m: Array, n: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
     Returns
     -------
-    index : intp array, shape of m
+    index : float array, shape of m
     inside : bool array, shape of m
         True everywhere.
 
     Examples
     --------
-    >>> wrap(np.arange(-3.0, 6.0), 3)[0].tolist()
+    >>> wrap(np.arange(-3.0, 6.0), 3)[0].astype(int).tolist()
     [0, 1, 2, 0, 1, 2, 0, 1, 2]
     """
-    return np.mod(m, n).astype(np.intp), np.ones(m.shape, dtype=bool)
+    return np.mod(m, n), np.ones(m.shape, dtype=bool)
 
 
 PADDINGS: dict[str, Padding] = {

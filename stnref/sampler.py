@@ -25,10 +25,10 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stnref.coordinates import to_pixels
+from stnref.coordinates import times_slope, to_pixels
 from stnref.kernels import MODES, Kernel, get_kernel
 from stnref.padding import PaddingLike, get_paddings, padding_modes
-from stnref.taps import SamplingMatrix, locate
+from stnref.taps import SamplingMatrix, locate, row_dots
 from stnref.validation import (
     TARGET_AXES,
     Array,
@@ -62,7 +62,7 @@ class SampleCache(NamedTuple):
     @property
     def points_shape(self) -> tuple[int, ...]:
         """Shape of the points: (B, H', W', 2) or (B, D', H', W', 3)."""
-        return (*self.S.out_shape, len(self.S.order))
+        return (*self.S.out_shape, len(self.S.cell))
 
 
 def sample_forward(
@@ -185,7 +185,7 @@ def points_gradient(dV: Array, S: SamplingMatrix, U: Array) -> Array:
     >>> points_gradient(np.ones_like(V), S, U).ravel().tolist()  # below there are zeros
     [5.0, -5.25]
     """
-    return np.stack([(dV * (S_a @ U)).sum(axis=-1) for S_a in S.slopes], axis=-1)  # S9
+    return row_dots(dV, S.slopes, U)  # S9
 
 
 def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: SampleCache) -> Array:
@@ -207,12 +207,11 @@ def sample_jvp(U_dot: ArrayLike | None, points_dot: ArrayLike | None, cache: Sam
 
 def _tangent(S: SamplingMatrix, U: Array, U_dot: Array | None, points_dot: Array | None) -> Array:
     """Return the tangent of S U; S may be one of its derivatives."""
-    V_dot = np.zeros((*S.out_shape, U.shape[-1]), np.result_type(U, S.fraction[0]))
+    V_dot = np.zeros((*S.out_shape, U.shape[-1]), np.result_type(U, S.dtype))
     if U_dot is not None:
         V_dot = V_dot + S @ U_dot  # S7
     if points_dot is not None:
-        for a, S_a in enumerate(S.slopes):
-            V_dot = V_dot + points_dot[..., a, None] * (S_a @ U)  # S7
+        V_dot = V_dot + S.along(points_dot) @ U  # S7
     return V_dot
 
 
@@ -267,10 +266,12 @@ def _double_backward(
     d_dV = _tangent(S, U, ddU, ddpoints)  # S14
     dU = np.zeros(U.shape, dtype=np.result_type(d_dV, dV))
     dpoints = np.zeros(cache.points_shape, dtype=dU.dtype)
-    for a, S_a in enumerate(S.slopes):
-        dpoints[..., a] = (dV * _tangent(S_a, U, ddU, ddpoints)).sum(axis=-1)  # S15
-        if ddpoints is not None:
-            dU += S_a.T @ (ddpoints[..., a, None] * dV)  # S14
+    if ddU is not None:
+        dpoints = dpoints + row_dots(dV, S.slopes, ddU)  # S15
+    if ddpoints is not None:
+        S_dot = S.along(ddpoints)
+        dU = dU + S_dot.T @ dV  # S14
+        dpoints = dpoints + row_dots(dV, S_dot.slopes, U)  # S15
     return d_dV, dU, dpoints
 
 
@@ -440,7 +441,7 @@ def grid_sample_backward(
     dV = expect_array("dV", dV, cache.sample.V_shape)
     expect_needs(needs, ("U", "grid"))
     dU, dpoints = _backward(dV, cache.sample, "U" in needs, "grid" in needs)
-    return dU, None if dpoints is None else dpoints * cache.slope  # S12
+    return dU, None if dpoints is None else times_slope(dpoints, cache.slope)  # S12
 
 
 def grid_sample_jvp(
@@ -458,7 +459,7 @@ def grid_sample_jvp(
     """
     cache = expect_cache(cache, GridSampleCache, "grid_sample_forward")
     U_dot, grid_dot = _expect_tangents("U_dot", U_dot, "grid_dot", grid_dot, cache.sample)
-    points_dot = None if grid_dot is None else grid_dot * cache.slope  # S12
+    points_dot = None if grid_dot is None else times_slope(grid_dot, cache.slope)  # S12
     return _tangent(cache.sample.S, cache.sample.U, U_dot, points_dot)
 
 
@@ -480,9 +481,9 @@ def grid_sample_double_backward(
     cache = expect_cache(cache, GridSampleCache, "grid_sample_forward")
     dV = expect_array("dV", dV, cache.sample.V_shape)
     ddU, ddgrid = _expect_tangents("ddU", ddU, "ddgrid", ddgrid, cache.sample)
-    ddpoints = None if ddgrid is None else ddgrid * cache.slope  # S12
+    ddpoints = None if ddgrid is None else times_slope(ddgrid, cache.slope)  # S12
     d_dV, dU, dpoints = _double_backward(ddU, ddpoints, dV, cache.sample)
-    return d_dV, dU, dpoints * cache.slope  # S12
+    return d_dV, dU, times_slope(dpoints, cache.slope)  # S12
 
 
 def grid_sample(

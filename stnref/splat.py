@@ -178,13 +178,11 @@ def splat_jvp(
     if image_dot is not None:
         canvas_dot = canvas_dot + S.T @ expect_array("image_dot", image_dot, image.shape)  # S16
     if points_dot is not None:
-        shape = (*image.shape[:-1], len(S.order))
-        points_dot = expect_array("points_dot", points_dot, shape)
-        for a, S_a in enumerate(S.slopes):
-            x_dot = points_dot[..., a, None]  # (B, H', W', 1)
-            canvas_dot = canvas_dot + S_a.T @ (x_dot * image)  # S16
-            if normalize:
-                weight_dot = weight_dot + S_a.T @ x_dot
+        shape = (*image.shape[:-1], len(S.cell))
+        S_dot = S.along(expect_array("points_dot", points_dot, shape))
+        canvas_dot = canvas_dot + S_dot.T @ image  # S16
+        if normalize:
+            weight_dot = S_dot.T @ np.ones_like(image[..., :1])
     if not normalize:
         return canvas_dot
     return _per_weight(canvas_dot - weight_dot * canvas, weight)  # S17

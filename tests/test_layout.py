@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # is for.
 DOWNWARDS = """
     __main__ cli experiments checks testing viz training data spatial_transformer presets
-    filled splat fields sampler kinks taps transforms kernels padding coordinates nn
+    filled splat fields sampler kinks taps fast transforms kernels padding coordinates nn
     loops diagnosis gradcheck pairs validation files _version
 """
 ROOMS = DOWNWARDS.split()

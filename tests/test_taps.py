@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from stnref import sample_backward, sample_forward, taps
+from stnref import sample_backward, sample_forward
 from stnref.kernels import KERNELS, get_kernel
 from stnref.padding import PADDINGS
 from stnref.taps import SamplingMatrix, locate
@@ -55,15 +55,6 @@ def test_the_transpose(kernel: str, padding: str, d: int) -> None:
     np.testing.assert_array_equal(transposed, _dense(S).T)
 
 
-def test_blocks_of_rows_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    S = _case("cubic", "border", 2)
-    A = _dense(S)
-    dU = S.T @ A.reshape(*S.out_shape, -1)
-    monkeypatch.setattr(taps, "BLOCK", 1000)  # two rows of 16 taps and 24 channels
-    np.testing.assert_array_equal(_dense(S), A)
-    np.testing.assert_allclose(S.T @ A.reshape(*S.out_shape, -1), dU, atol=1e-14)
-
-
 def test_samples_of_one_pixel_add_up() -> None:
     V, cache = sample_forward(ROW, _points((1, 0), (1, 0), (1.5, 0)))
     dU, _ = sample_backward(np.array([1.0, 10, 100]).reshape(V.shape), cache)
@@ -98,7 +89,7 @@ def test_an_odd_number_of_taps_is_about_the_nearest_pixel() -> None:
     S = locate(
         (1, 1, 4), _points(*((v, 0) for v in x)), get_kernel("nearest"), [PADDINGS["zeros"]] * 2
     )
-    assert S.pixel[0].ravel().tolist() == [0, 1, 2, 2, 3]
+    assert S.cell[0].tolist() == [0, 1, 2, 2, 3]
     np.testing.assert_allclose(S.fraction[0], [0.25, -0.5, -0.5, 0.49, -0.25])
 
 

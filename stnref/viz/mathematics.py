@@ -308,7 +308,7 @@ def plot_paddings(
     rows = figure.subplots(len(PADDINGS), 1, sharex=True)
     for ax, (name, pad) in zip(rows, PADDINGS.items(), strict=True):
         index, inside = pad(m, n)
-        row = np.where(inside, U[index], 0)
+        row = np.where(inside, U[index.astype(int)], 0)
         extent = (m[0] - 0.5, m[-1] + 0.5, 0, 1)
         ax.imshow(row[None], "gray", extent=extent, aspect="auto", vmin=0, vmax=1)
         ax.axvspan(-0.5, n - 0.5, fill=False, ec="C1", lw=3)
