@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 # is for.
 DOWNWARDS = """
     __main__ cli experiments checks testing viz training data spatial_transformer presets
-    filled splat fields sampler kinks taps fast transforms kernels padding coordinates nn
-    loops diagnosis gradcheck pairs validation files _version
+    filled splat fields sampler kinks taps transforms kernels padding coordinates nn
+    fast loops diagnosis gradcheck pairs validation files _version
 """
 ROOMS = DOWNWARDS.split()
 # The checker is general: who wants it alone copies its folder and validation.py.

@@ -1,5 +1,5 @@
-"""How a plain pair runs fast: as a sparse matrix, in tiles, on threads.
+"""How a plain pair runs fast: as a sparse matrix, in tiles, on threads, by contiguous rows.
 
-The room above hands over what it has derived, the entries of a sampling matrix, and gets the same
-numbers back; nobody needs to read this to know what they are.
+The rooms above hand over what they have derived, the entries of a sampling matrix, the windows of a
+convolution, and get the same numbers back; nobody needs to read this to know what they are.
 """

@@ -3,19 +3,21 @@ r"""Convolution (cross-correlation, as the field has it) of channels-last maps.
 .. math::  Y_{b,i,j,f} = b_f + \sum_{u,v,c} X_{b, s i + u, s j + v, c} W_{u,v,c,f}
 
 with stride s and X padded by zeros. The windows of X are the rows of a matrix, "im2col":
-with it the layer is a linear one, Y = cols W + b. Backward forms the same windows again, which
-costs less than to keep them. Derivation: ``docs/derivations/layers.md``, equations L3 to L5.
+with it the layer is a linear one, Y = cols W + b, and what comes back to the windows, dY W^T, is
+added to the pixels that they see, "col2im". Some pictures are taken at a time; backward forms the
+same windows again, which costs less than to keep them. Derivation:
+``docs/derivations/layers.md``, equations L3 to L5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, overload
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, DTypeLike
 
+from stnref.fast.windows import col2im, im2col, pieces
 from stnref.nn.layer import NEEDS, Params, expect_params, he_normal, parametric_backward
 from stnref.validation import (
     Array,
@@ -35,6 +37,23 @@ class Conv2dCache(NamedTuple):
     b: Array  # (F,)
     stride: int
     padding: int
+
+    @property
+    def Y_shape(self) -> tuple[int, ...]:
+        """Shape of the output: (B, H', W', F)."""
+        k, sizes = len(self.W), self.X.shape[1:3]
+        rows, columns = ((n + 2 * self.padding - k) // self.stride + 1 for n in sizes)
+        return len(self.X), rows, columns, self.W.shape[3]
+
+    @property
+    def filters(self) -> Array:
+        """The filters as the columns of a matrix: (k k C, F)."""
+        return self.W.reshape(-1, self.W.shape[3])
+
+    def pieces(self) -> Iterator[slice]:
+        """Yield some pictures of the batch at a time."""
+        _, rows, columns, _ = self.Y_shape
+        return pieces(len(self.X), rows * columns * len(self.filters))
 
 
 def conv2d_forward(
@@ -84,8 +103,11 @@ def conv2d_forward(
     if min(padded) < k:
         raise ValueError(f"X: expected at least {k - 2 * padding} rows and columns, got {X.shape}")
     cache = Conv2dCache(X, W, b, stride, padding)
-    cols = _windows(cache)  # (B, H', W', k k C)
-    return cols @ W.reshape(-1, W.shape[3]) + b, cache  # L3
+    Y = np.empty(cache.Y_shape, np.result_type(X, W, b))
+    for piece in cache.pieces():
+        cols = im2col(_padded(X[piece], padding), k, stride)  # (P, k k C)
+        Y[piece] = (cols @ cache.filters + b).reshape(Y[piece].shape)  # L3
+    return Y, cache
 
 
 @overload
@@ -97,7 +119,7 @@ def conv2d_backward(
 def conv2d_backward(
     dY: ArrayLike, cache: Conv2dCache, *, needs: Collection[str] = ("X", "W", "b")
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """dW = cols^T dY, db = sum dY (L4); dX += dY W_uv^T at the pixels that tap (u, v) saw (L5).
+    """dW = cols^T dY, db = sum dY (L4); dX = col2im(dY W^T) (L5).
 
     dY : (B, H', W', F) -> dX : shape of X, dW : shape of W, db : (F,); None for what `needs` does
     not name. dtype: result_type of dY with W for dX, with X for dW.
@@ -110,38 +132,28 @@ def conv2d_backward(
     >>> dX[0, :, :, 0].tolist(), dW[0, 0].item(), db.tolist()
     ([[1.0, 2.0, 2.0, 1.0], [2.0, 4.0, 4.0, 2.0], [1.0, 2.0, 2.0, 1.0]], 18.0, [6.0])
     """
-    X, W, _, stride, padding = expect_cache(cache, Conv2dCache, "conv2d_forward")
-    k, _, C, F = W.shape
-    rows, columns = ((n + 2 * padding - k) // stride + 1 for n in X.shape[1:3])
-    dY = expect_array("dY", dY, (len(X), rows, columns, F))
+    cache = expect_cache(cache, Conv2dCache, "conv2d_forward")
+    X, W, _, stride, padding = cache
+    k, (_, H, width, C) = len(W), X.shape
+    dY = expect_array("dY", dY, cache.Y_shape)
     expect_needs(needs, ("X", "W", "b"))
-    flat = dY.reshape(-1, F)  # (P, F)
-    dX = dW = db = None
-    if "X" in needs:
-        dX = np.zeros_like(_padded(X, padding), dtype=np.result_type(dY, W))
-        for u in range(k):
-            for v in range(k):
-                under_tap = dX[:, u:, v:][:, : rows * stride : stride, : columns * stride : stride]
-                under_tap += (flat @ W[u, v].T).reshape(*dY.shape[:3], C)  # L5
-        dX = dX[:, padding : padding + X.shape[1], padding : padding + X.shape[2]]
-    if "W" in needs:
-        dW = (_windows(cache).reshape(-1, k * k * C).T @ flat).reshape(W.shape)  # L4
-    if "b" in needs:
-        db = flat.sum(axis=0)  # L4
-    return dX, dW, db
+    dX = np.empty(X.shape, np.result_type(dY, W)) if "X" in needs else None
+    dW = np.zeros((k * k * C, W.shape[3]), np.result_type(dY, X)) if "W" in needs else None
+    for piece in cache.pieces():
+        flat = dY[piece].reshape(-1, W.shape[3])  # (P, F)
+        padded = _padded(X[piece], padding)
+        if dX is not None:
+            dcols = (cache.filters @ flat.T).T if C == 1 else flat @ cache.filters.T  # (P, k k C)
+            whole = col2im(dcols, padded.shape, k, stride)  # L5
+            dX[piece] = whole[:, padding : padding + H, padding : padding + width]
+        if dW is not None:
+            dW += im2col(padded, k, stride).T @ flat  # L4
+    db = dY.sum(axis=(0, 1, 2)) if "b" in needs else None  # L4
+    return dX, None if dW is None else dW.reshape(W.shape), db
 
 
 def _padded(X: Array, padding: int) -> Array:
     return np.pad(X, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else X
-
-
-def _windows(cache: Conv2dCache) -> Array:
-    """Return the windows of X as rows, "im2col": (B, H', W', k k C)."""
-    X, W, _, stride, padding = cache
-    k = W.shape[0]
-    windows = sliding_window_view(_padded(X, padding), (k, k), axis=(1, 2))
-    windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)  # (B, H', W', k, k, C)
-    return windows.reshape(*windows.shape[:3], k * k * X.shape[3])
 
 
 class Conv2d:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +39,7 @@ class MaxPool2dCache(NamedTuple):
 
     X_shape: tuple[int, ...]
     size: int
-    winner: NDArray[np.intp]  # (B, H', W', C)
+    winner: NDArray[np.unsignedinteger[Any]]  # (B, H', W', C)
 
 
 def max_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, MaxPool2dCache]:
@@ -75,11 +75,12 @@ def max_pool2d_forward(X: ArrayLike, size: int) -> tuple[Array, MaxPool2dCache]:
     X, size = _expect_map(X, size)
     taps = _taps(X, size)
     Y = next(taps)
-    winner = np.zeros(Y.shape, dtype=np.intp)
+    number_type = np.min_scalar_type(size**2)
+    winner = np.zeros(Y.shape, dtype=number_type)
     for number, tap in enumerate(taps, start=1):
         larger = tap.real > Y.real
         Y = np.where(larger, tap, Y)  # L7
-        winner[larger] = number
+        np.maximum(winner, larger * number_type.type(number), out=winner)  # later ones are larger
     return Y, MaxPool2dCache(X.shape, size, winner)
 
 
