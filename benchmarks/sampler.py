@@ -321,7 +321,8 @@ def plot(results: dict[str, Any]) -> None:
             )
     ax.axhline(8 / bandwidth(), color="0.5", ls=":", label="to copy an element")
     ax.set(xlabel="channels", ylabel="ns per element")
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.set_layout_engine("constrained")
     figure.savefig(ROOT / "docs" / "figures" / "performance.png", dpi=120)
 
 
