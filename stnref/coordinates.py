@@ -271,7 +271,7 @@ def times_slope(points: Array, slope: Array) -> Array:
     """
     product = np.empty(points.shape, np.result_type(points, slope))
     for a in range(points.shape[-1]):
-        product[..., a] = points[..., a] * slope[..., a]
+        np.multiply(points[..., a], slope[..., a], out=product[..., a])
     return product
 
 

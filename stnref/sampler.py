@@ -412,6 +412,7 @@ def grid_sample_forward(
         points, slope = to_pixels(grid, U.shape[1:-1], align_corners)
     expect_known("grid, in pixels", points, nonfinite)
     S = locate(U.shape[:-1], points, kernel, paddings)
+    del points  # which with one channel are as large as U and V together
     return S @ U, GridSampleCache(SampleCache(U, S), slope)
 
 

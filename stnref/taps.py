@@ -224,17 +224,18 @@ def locate(
     ([[2.0], [0.0]], [[0.25], [0.5]])
     """
     d = points.shape[-1]
-    is_finite = [np.isfinite(points[..., a]) for a in range(d)]
-    finite = None if all(f.all() for f in is_finite) else reduce(np.logical_and, is_finite).ravel()
+    finite = None
+    if not np.isfinite(points).all():
+        finite = np.isfinite(points).all(axis=-1).ravel()  # (P,)
     cells, fractions = [], []
     for a in range(d):
-        x = points[..., a].ravel()  # (P,)
+        x = points[..., a].flatten()  # (P,)
         if finite is not None:
-            x = np.where(finite, x, 0)
+            x[~finite] = 0
         cell = np.floor(x.real)
         if kernel.support % 1:  # an odd number of taps is about the nearest pixel
             cell += x.real - cell >= 0.5
-        f = x - cell
+        f = np.subtract(x, cell, out=x)
         f[f.real == 1] -= np.finfo(f.dtype).epsneg  # -1e-17 + 1 rounds, but stays below a pixel
         cells.append(cell)
         fractions.append(f)
