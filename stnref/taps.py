@@ -27,8 +27,8 @@ from stnref.kernels import Kernel
 from stnref.padding import Padding
 from stnref.validation import Array
 
+# A factor for each sample, (P,), or None; and how often k is differentiated along x, y (and z).
 Term: TypeAlias = tuple[Array | None, tuple[int, ...]]
-"""A factor for each sample, (P,), or None; and how often k is differentiated along x, y (, z)."""
 
 
 class SamplingMatrix(NamedTuple):
