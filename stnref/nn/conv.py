@@ -143,7 +143,8 @@ def conv2d_backward(
         flat = dY[piece].reshape(-1, W.shape[3])  # (P, F)
         padded = _padded(X[piece], padding)
         if dX is not None:
-            dcols = (cache.filters @ flat.T).T if C == 1 else flat @ cache.filters.T  # (P, k k C)
+            # The same product, (P, k k C), in the order in memory in which col2im reads it.
+            dcols = (cache.filters @ flat.T).T if C == 1 else flat @ cache.filters.T
             whole = col2im(dcols, padded.shape, k, stride)  # L5
             dX[piece] = whole[:, padding : padding + H, padding : padding + width]
         if dW is not None:
